@@ -1,0 +1,222 @@
+#include "base/buf.h"
+
+#include "base/codec.h"
+#include "base/mem.h"
+#include <openssl/crypto.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CAPACITY_MIN 64
+
+void buf_init(struct buf *buf, size_t limit)
+{
+	/* One less than all, so that the NUL behind it can be counted. */
+	*buf = (struct buf){.limit = limit < SIZE_MAX / 2 ? limit : SIZE_MAX / 2};
+}
+
+void buf_reset(struct buf *buf)
+{
+	buf->length = 0;
+	buf->overflow = false;
+	if (buf->data != NULL)
+		buf->data[0] = '\0';
+}
+
+void buf_free(struct buf *buf)
+{
+	free(buf->data);
+	buf_init(buf, buf->limit);
+}
+
+void buf_cleanse(struct buf *buf)
+{
+	if (buf->data != NULL)
+		OPENSSL_cleanse(buf->data, buf->capacity);
+	buf_free(buf);
+}
+
+/* Not realloc: the old memory may hold a secret, and would go back to the heap as it is. */
+static void buf_grow(struct buf *buf, size_t needed)
+{
+	size_t capacity = buf->capacity < CAPACITY_MIN ? CAPACITY_MIN : buf->capacity;
+
+	while (capacity < needed)
+		capacity *= 2;
+	if (capacity > buf->limit + 1)
+		capacity = buf->limit + 1;
+	char *data = mem_grow(NULL, capacity, 1);
+	if (buf->data != NULL) {
+		memcpy(data, buf->data, buf->length);
+		OPENSSL_cleanse(buf->data, buf->length);
+		free(buf->data);
+	}
+	buf->data = data;
+	buf->capacity = capacity;
+}
+
+/* Makes sure of `length` more bytes and the NUL; false at the limit. */
+static bool buf_reserve(struct buf *buf, size_t length)
+{
+	if (buf->overflow || length > buf->limit - buf->length) {
+		buf->overflow = true;
+		return false;
+	}
+	if (buf->length + length + 1 > buf->capacity)
+		buf_grow(buf, buf->length + length + 1);
+	return true;
+}
+
+bool buf_append(struct buf *buf, const void *data, size_t length)
+{
+	if (!buf_reserve(buf, length))
+		return false;
+	if (length > 0)
+		memcpy(buf->data + buf->length, data, length);
+	buf->length += length;
+	buf->data[buf->length] = '\0';
+	return true;
+}
+
+bool buf_puts(struct buf *buf, const char *text)
+{
+	return buf_append(buf, text, strlen(text));
+}
+
+bool buf_putc(struct buf *buf, char c)
+{
+	return buf_append(buf, &c, 1);
+}
+
+bool buf_printf(struct buf *buf, const char *format, ...)
+{
+	va_list arguments, again;
+	bool done = false;
+
+	va_start(arguments, format);
+	va_copy(again, arguments);
+	int length = vsnprintf(NULL, 0, format, arguments);
+	if (length < 0) {
+		buf->overflow = true;
+	} else if (buf_reserve(buf, (size_t)length)) {
+		vsnprintf(buf->data + buf->length, (size_t)length + 1, format, again);
+		buf->length += (size_t)length;
+		done = true;
+	}
+	va_end(again);
+	va_end(arguments);
+	return done;
+}
+
+bool buf_put_uint(struct buf *buf, uint64_t value)
+{
+	char digits[20]; /* 2^64 has 20 */
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	return buf_append(buf, digits + at, sizeof(digits) - at);
+}
+
+static bool put_json_escape(struct buf *buf, unsigned char c)
+{
+	static const char *const short_form[] = {
+	    ['\b'] = "\\b",
+	    ['\t'] = "\\t",
+	    ['\n'] = "\\n",
+	    ['\f'] = "\\f",
+	    ['\r'] = "\\r",
+	    ['"'] = "\\\"",
+	    ['\\'] = "\\\\",
+	};
+
+	if (c < sizeof(short_form) / sizeof(short_form[0]) && short_form[c] != NULL)
+		return buf_append(buf, short_form[c], 2);
+	return buf_printf(buf, "\\u%04x", c);
+}
+
+static bool json_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static bool put_json_slowly(struct buf *buf, const char *text, size_t length)
+{
+	size_t before = buf->length;
+	bool fits = buf_putc(buf, '"');
+
+	for (size_t at = 0; fits && at < length;) {
+		size_t run = 0;
+		while (at + run < length && json_plain((unsigned char)text[at + run]))
+			run++;
+		if (run == 0 && (unsigned char)text[at] >= 0x80)
+			run = codec_utf8_char(text + at, length - at);
+		if (run > 0)
+			fits = buf_append(buf, text + at, run);
+		else if ((unsigned char)text[at] >= 0x80)
+			fits = buf_puts(buf, "\xef\xbf\xbd");
+		else
+			fits = put_json_escape(buf, (unsigned char)text[at]);
+		at += run > 0 ? run : 1;
+	}
+	fits = fits && buf_putc(buf, '"');
+	if (!fits && buf->data != NULL) {
+		buf->length = before;
+		buf->data[before] = '\0';
+	}
+	return fits;
+}
+
+/* Nearly all text is plain: one reservation and one pass. */
+bool buf_put_json(struct buf *buf, const char *text, size_t length)
+{
+	static const bool plain[256] = {
+	    [0x20] = true, [0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true};
+	size_t at = 0;
+	char *out;
+
+	if (!buf_reserve(buf, length + 2))
+		return false;
+	out = buf->data + buf->length;
+	out[0] = '"';
+	for (; at < length && plain[(unsigned char)text[at]]; at++)
+		out[at + 1] = text[at];
+	if (at < length) {
+		out[0] = '\0';
+		return put_json_slowly(buf, text, length);
+	}
+	out[length + 1] = '"';
+	out[length + 2] = '\0';
+	buf->length += length + 2;
+	return true;
+}
+
+char *buf_room(struct buf *buf, size_t length)
+{
+	if (!buf_reserve(buf, length))
+		return NULL;
+	memset(
+	    buf->data + buf->length, 0, length + 1); /* so that a NUL follows whatever is written */
+	return buf->data + buf->length;
+}
+
+void buf_drop(struct buf *buf, size_t length)
+{
+	if (buf->data == NULL)
+		return;
+	if (length > buf->length)
+		length = buf->length;
+	memmove(buf->data, buf->data + length, buf->length - length + 1);
+	buf->length -= length;
+}
+
+char *buf_take(struct buf *buf)
+{
+	char *data = buf->data != NULL ? buf->data : mem_bytes("", 0);
+
+	buf_init(buf, buf->limit);
+	return data;
+}

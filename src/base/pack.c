@@ -1,0 +1,137 @@
+#include "base/pack.h"
+
+#include <endian.h>
+#include <string.h>
+
+void pack_u8(struct buf *buf, uint8_t value)
+{
+	buf_append(buf, &value, sizeof(value));
+}
+
+void pack_u32(struct buf *buf, uint32_t value)
+{
+	value = htole32(value);
+	buf_append(buf, &value, sizeof(value));
+}
+
+void pack_u64(struct buf *buf, uint64_t value)
+{
+	value = htole64(value);
+	buf_append(buf, &value, sizeof(value));
+}
+
+void pack_bytes(struct buf *buf, const void *data, size_t length)
+{
+	if (length > UINT32_MAX) {
+		buf->overflow = true;
+		return;
+	}
+	pack_u32(buf, (uint32_t)length);
+	buf_append(buf, data, length);
+}
+
+void pack_string(struct buf *buf, const char *text)
+{
+	if (text == NULL)
+		text = "";
+	pack_bytes(buf, text, strlen(text) + 1);
+}
+
+void unpack_init(struct unpack *u, const void *data, size_t length)
+{
+	*u = (struct unpack){.at = length > 0 ? data : (const void *)""};
+	u->end = u->at + length;
+}
+
+/* The next `length` bytes, or NULL when there are fewer. */
+static const unsigned char *unpack_take(struct unpack *u, size_t length)
+{
+	const unsigned char *at = u->at;
+
+	if (u->bad || length > (size_t)(u->end - at)) {
+		u->bad = true;
+		return NULL;
+	}
+	u->at += length;
+	return at;
+}
+
+uint8_t unpack_u8(struct unpack *u)
+{
+	const unsigned char *at = unpack_take(u, 1);
+
+	return at != NULL ? *at : 0;
+}
+
+uint32_t unpack_u32(struct unpack *u)
+{
+	const unsigned char *at = unpack_take(u, sizeof(uint32_t));
+	uint32_t value = 0;
+
+	if (at != NULL)
+		memcpy(&value, at, sizeof(value));
+	return le32toh(value);
+}
+
+uint64_t unpack_u64(struct unpack *u)
+{
+	const unsigned char *at = unpack_take(u, sizeof(uint64_t));
+	uint64_t value = 0;
+
+	if (at != NULL)
+		memcpy(&value, at, sizeof(value));
+	return le64toh(value);
+}
+
+const void *unpack_bytes(struct unpack *u, size_t *length)
+{
+	*length = unpack_u32(u);
+	const unsigned char *at = u->bad ? NULL : unpack_take(u, *length);
+	if (at == NULL) {
+		*length = 0;
+		return "";
+	}
+	return at;
+}
+
+const char *unpack_string(struct unpack *u)
+{
+	size_t length;
+	const char *text = unpack_bytes(u, &length);
+
+	if (u->bad)
+		return "";
+	if (length == 0 || memchr(text, '\0', length) != text + length - 1) {
+		u->bad = true;
+		return "";
+	}
+	return text;
+}
+
+void pack_key_u32(unsigned char out[4], uint32_t value)
+{
+	value = htobe32(value);
+	memcpy(out, &value, sizeof(value));
+}
+
+void pack_key_u64(unsigned char out[8], uint64_t value)
+{
+	value = htobe64(value);
+	memcpy(out, &value, sizeof(value));
+}
+
+uint32_t unpack_key_u32(const unsigned char in[4])
+{
+	uint32_t value;
+
+	memcpy(&value, in, sizeof(value));
+	return be32toh(value);
+}
+
+uint64_t unpack_key_u64(const unsigned char in[8])
+{
+	uint64_t value;
+
+	memcpy(&value, in, sizeof(value));
+	return be64toh(value);
+}

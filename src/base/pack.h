@@ -1,0 +1,36 @@
+/*
+ * pack: the byte layout of database values. Little-endian fixed-width integers, strings and bytes
+ * with a 32-bit length before them. Keys that must sort use the big-endian helpers.
+ *
+ * The reader never leaves its bounds: the first thing that does not fit sets `bad`, and everything
+ * read after it is zero or empty. Look at `bad` once, at the end.
+ */
+#ifndef BASE_PACK_H
+#define BASE_PACK_H
+
+#include "base/buf.h"
+
+struct unpack {
+	const unsigned char *at, *end;
+	bool bad;
+};
+
+void pack_u8(struct buf *buf, uint8_t value);
+void pack_u32(struct buf *buf, uint32_t value);
+void pack_u64(struct buf *buf, uint64_t value);
+void pack_bytes(struct buf *buf, const void *data, size_t length);
+void pack_string(struct buf *buf, const char *text); /* NULL is packed as "" */
+
+void unpack_init(struct unpack *u, const void *data, size_t length);
+uint8_t unpack_u8(struct unpack *u);
+uint32_t unpack_u32(struct unpack *u);
+uint64_t unpack_u64(struct unpack *u);
+const void *unpack_bytes(struct unpack *u, size_t *length); /* points into the data */
+const char *unpack_string(struct unpack *u); /* points into the data, NUL-terminated; "" when bad */
+
+void pack_key_u32(unsigned char out[4], uint32_t value); /* big-endian, sorts as numbers do */
+void pack_key_u64(unsigned char out[8], uint64_t value);
+uint32_t unpack_key_u32(const unsigned char in[4]);
+uint64_t unpack_key_u64(const unsigned char in[8]);
+
+#endif
