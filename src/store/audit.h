@@ -1,0 +1,30 @@
+/*
+ * audit: who changed what, when. Rows numbered upwards, the last `limit` (10,000) kept. No secrets:
+ * callers give names and words only.
+ */
+#ifndef STORE_AUDIT_H
+#define STORE_AUDIT_H
+
+#include "store/db.h"
+
+struct audit;
+struct audit_row {
+	uint64_t number;
+	int64_t time_ms;     /* wall */
+	const char *who;     /* "root (uid 0) on the control socket", "eyes-scm" */
+	const char *action;  /* "repository.enable" */
+	const char *subject; /* "PAY/checkout-web on bitbucket.example.com" */
+	const char *detail;
+};
+struct audit *audit_open(struct db *db, uint64_t limit, struct err *err);
+void audit_close(struct audit *audit);
+/* Urgent, in the open group: with the change that it tells of. The strings are copied. */
+bool audit_add(struct audit *audit, const char *who, const char *action, const char *subject,
+    const char *detail, struct err *err);
+/* Newest first, until fn returns false or `most` rows; rows are borrowed for the call. */
+typedef bool audit_fn(const struct audit_row *row, void *arg);
+void audit_latest(struct audit *audit, unsigned most, audit_fn *fn, void *arg);
+/* Deletes the oldest beyond the limit, at most `most`. Returns how many. */
+unsigned audit_trim(struct audit *audit, unsigned most);
+
+#endif

@@ -1,0 +1,235 @@
+#include "store/sessions.h"
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/mem.h"
+#include "base/pack.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WRITE_EVERY_MS 60000
+#define ROW_MAX 1024
+
+struct slot {
+	struct session session;
+	bool taken;
+	int64_t written_ms;
+};
+
+struct sessions {
+	struct db *db;
+	struct slot slots[SESSIONS_MAX];
+	struct buf row;
+};
+
+static bool over(const struct session *session, int64_t now_ms)
+{
+	return now_ms - session->used_ms > SESSION_MS;
+}
+
+static bool write_row(struct sessions *sessions, struct slot *slot, unsigned flags, struct err *err)
+{
+	const struct session *session = &slot->session;
+
+	buf_reset(&sessions->row);
+	pack_bytes(&sessions->row, session->cookie_hash, CRYPTO_SHA256);
+	pack_bytes(&sessions->row, session->token_hash, CRYPTO_SHA256);
+	pack_string(&sessions->row, session->address);
+	pack_string(&sessions->row, session->agent);
+	pack_u64(&sessions->row, (uint64_t)session->started_ms);
+	pack_u64(&sessions->row, (uint64_t)session->used_ms);
+	slot->written_ms = session->used_ms;
+	return db_put(sessions->db, DB_SESSION, session->id, SESSION_ID, sessions->row.data,
+	    sessions->row.length, flags, err);
+}
+
+static bool read_row(
+    struct session *session, const struct db_bytes *key, const struct db_bytes *row)
+{
+	const void *cookie, *token;
+	size_t cookie_length, token_length;
+	struct unpack u;
+
+	if (key->length != SESSION_ID)
+		return false;
+	*session = (struct session){0};
+	memcpy(session->id, key->data, SESSION_ID);
+	unpack_init(&u, row->data, row->length);
+	cookie = unpack_bytes(&u, &cookie_length);
+	token = unpack_bytes(&u, &token_length);
+	snprintf(session->address, sizeof(session->address), "%s", unpack_string(&u));
+	snprintf(session->agent, sizeof(session->agent), "%s", unpack_string(&u));
+	session->started_ms = (int64_t)unpack_u64(&u);
+	session->used_ms = (int64_t)unpack_u64(&u);
+	if (u.bad || cookie_length != CRYPTO_SHA256 || token_length != CRYPTO_SHA256)
+		return false;
+	memcpy(session->cookie_hash, cookie, CRYPTO_SHA256);
+	memcpy(session->token_hash, token, CRYPTO_SHA256);
+	return true;
+}
+
+struct sessions *sessions_open(struct db *db, struct err *err)
+{
+	struct sessions *sessions = mem_zero(sizeof(*sessions));
+	struct db_cursor *cursor = db_cursor_open(db, DB_SESSION);
+	struct db_bytes key, row;
+	unsigned count = 0;
+	bool more;
+
+	sessions->db = db;
+	buf_init(&sessions->row, ROW_MAX);
+	for (more = db_seek(cursor, "\0", 1, &key, &row); more && count < SESSIONS_MAX;
+	     more = db_next(cursor, &key, &row)) {
+		struct slot *slot = &sessions->slots[count];
+
+		if (!read_row(&slot->session, &key, &row) ||
+		    over(&slot->session, clock_wall_ms())) {
+			if (!db_cursor_del(cursor, err))
+				break;
+			continue;
+		}
+		slot->taken = true;
+		slot->written_ms = slot->session.used_ms;
+		count++;
+	}
+	db_cursor_close(cursor);
+	return sessions;
+}
+
+void sessions_close(struct sessions *sessions)
+{
+	if (sessions == NULL)
+		return;
+	buf_free(&sessions->row);
+	crypto_cleanse(sessions, sizeof(*sessions));
+	free(sessions);
+}
+
+static bool remove_slot(struct sessions *sessions, struct slot *slot, struct err *err)
+{
+	slot->taken = false;
+	return db_del(sessions->db, DB_SESSION, slot->session.id, SESSION_ID, 0, err);
+}
+
+/* A free place, or that of the session unused for longest. */
+static struct slot *make_room(struct sessions *sessions)
+{
+	struct slot *oldest = &sessions->slots[0];
+
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		struct slot *slot = &sessions->slots[i];
+
+		if (!slot->taken)
+			return slot;
+		if (slot->session.used_ms < oldest->session.used_ms)
+			oldest = slot;
+	}
+	(void)!remove_slot(sessions, oldest, NULL);
+	return oldest;
+}
+
+static void random_hex(char *out, size_t digits)
+{
+	unsigned char bytes[SESSION_SECRET / 2];
+
+	crypto_random(bytes, digits / 2);
+	codec_hex_encode(out, bytes, digits / 2);
+	crypto_cleanse(bytes, sizeof(bytes));
+}
+
+bool sessions_add(struct sessions *sessions, const char *address, const char *agent, char *cookie,
+    char *token, const struct session **out, struct err *err)
+{
+	struct slot *slot = make_room(sessions);
+	struct session *session = &slot->session;
+
+	*session = (struct session){0};
+	random_hex(session->id, SESSION_ID);
+	random_hex(cookie, SESSION_SECRET);
+	random_hex(token, SESSION_SECRET);
+	crypto_sha256(session->cookie_hash, cookie, SESSION_SECRET);
+	crypto_sha256(session->token_hash, token, SESSION_SECRET);
+	snprintf(session->address, sizeof(session->address), "%s", address);
+	snprintf(session->agent, sizeof(session->agent), "%.*s",
+	    (int)codec_utf8_cut(agent, strlen(agent), sizeof(session->agent) - 1), agent);
+	session->started_ms = session->used_ms = clock_wall_ms();
+	if (!write_row(sessions, slot, 0, err))
+		return false;
+	slot->taken = true;
+	*out = session;
+	return true;
+}
+
+const struct session *sessions_find(struct sessions *sessions, const char *cookie)
+{
+	unsigned char hash[CRYPTO_SHA256];
+	int64_t now = clock_wall_ms();
+
+	if (!codec_is_hex(cookie, SESSION_SECRET))
+		return NULL;
+	crypto_sha256(hash, cookie, SESSION_SECRET);
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		struct slot *slot = &sessions->slots[i];
+
+		if (!slot->taken || !crypto_equal(slot->session.cookie_hash, hash, sizeof(hash)))
+			continue;
+		if (!over(&slot->session, now))
+			return &slot->session;
+		(void)!remove_slot(sessions, slot, NULL);
+		return NULL;
+	}
+	return NULL;
+}
+
+bool session_has_token(const struct session *session, const char *token)
+{
+	unsigned char hash[CRYPTO_SHA256];
+
+	if (!codec_is_hex(token, SESSION_SECRET))
+		return false;
+	crypto_sha256(hash, token, SESSION_SECRET);
+	return crypto_equal(session->token_hash, hash, sizeof(hash));
+}
+
+bool sessions_has(const struct sessions *sessions, const char *id)
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (sessions->slots[i].taken && strcmp(sessions->slots[i].session.id, id) == 0)
+			return !over(&sessions->slots[i].session, clock_wall_ms());
+	return false;
+}
+
+void sessions_used(struct sessions *sessions, const struct session *used)
+{
+	struct slot *slot = (struct slot *)used; /* the session is the slot's first member */
+
+	slot->session.used_ms = clock_wall_ms();
+	if (slot->session.used_ms - slot->written_ms >= WRITE_EVERY_MS)
+		(void)!write_row(sessions, slot, DB_LAZY, NULL);
+}
+
+bool sessions_remove(struct sessions *sessions, const char *id, struct err *err)
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (sessions->slots[i].taken && strcmp(sessions->slots[i].session.id, id) == 0)
+			return remove_slot(sessions, &sessions->slots[i], err);
+	return err_set(err, "not_found", "there is no such session");
+}
+
+void sessions_remove_all(struct sessions *sessions, struct err *err)
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (sessions->slots[i].taken)
+			(void)!remove_slot(sessions, &sessions->slots[i], err);
+}
+
+const struct session *sessions_next(struct sessions *sessions, unsigned *position)
+{
+	while (*position < SESSIONS_MAX) {
+		struct slot *slot = &sessions->slots[(*position)++];
+
+		if (slot->taken && !over(&slot->session, clock_wall_ms()))
+			return &slot->session;
+	}
+	return NULL;
+}

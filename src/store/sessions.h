@@ -1,0 +1,45 @@
+/*
+ * sessions: who is signed in, in the browser. A session is a cookie and a page token, both random,
+ * both kept as hashes only: a copy of the database signs nobody in.
+ *
+ * All sessions are in memory (at most SESSIONS_MAX, the one unused for longest gives way) and on
+ * disk, so that a restart of the daemon signs nobody out. One ends 12 hours after its last use;
+ * last uses are written once a minute at most.
+ */
+#ifndef STORE_SESSIONS_H
+#define STORE_SESSIONS_H
+
+#include "base/crypto.h"
+#include "store/db.h"
+
+#define SESSIONS_MAX 200
+#define SESSION_ID 16     /* hex digits of what people see */
+#define SESSION_SECRET 64 /* hex digits of cookie and token */
+#define SESSION_MS (12ll * 3600 * 1000)
+
+struct session {
+	char id[SESSION_ID + 1];
+	unsigned char cookie_hash[CRYPTO_SHA256], token_hash[CRYPTO_SHA256];
+	char address[64], agent[128];
+	int64_t started_ms, used_ms; /* wall */
+};
+
+struct sessions;
+struct sessions *sessions_open(struct db *db, struct err *err);
+void sessions_close(struct sessions *sessions);
+/* cookie and token: at least SESSION_SECRET + 1 bytes, for the browser; they cannot be had again.
+ */
+bool sessions_add(struct sessions *sessions, const char *address, const char *agent, char *cookie,
+    char *token, const struct session **out, struct err *err);
+/* NULL when there is no such session, or not any more. Does not look at the token. */
+const struct session *sessions_find(struct sessions *sessions, const char *cookie);
+bool session_has_token(const struct session *session, const char *token); /* constant time */
+bool sessions_has(const struct sessions *sessions, const char *id);       /* and it has not ended */
+void sessions_used(struct sessions *sessions, const struct session *session);
+bool sessions_remove(
+    struct sessions *sessions, const char *id, struct err *err);      /* false, "not_found" */
+void sessions_remove_all(struct sessions *sessions, struct err *err); /* another account was set */
+const struct session *sessions_next(
+    struct sessions *sessions, unsigned *position); /* NULL at the end */
+
+#endif

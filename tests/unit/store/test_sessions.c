@@ -1,0 +1,250 @@
+#include "unit/store/store_test.h"
+
+#include "store/sessions.h"
+
+struct given {
+	char cookie[SESSION_SECRET + 1], token[SESSION_SECRET + 1];
+	const struct session *session;
+};
+
+static void add(struct sessions *sessions, struct given *given)
+{
+	struct err err = ERR_INIT;
+
+	if (!sessions_add(sessions, "192.0.2.7", "Browser/1", given->cookie, given->token,
+	        &given->session, &err))
+		fail_msg("%s", err.message);
+}
+
+static struct sessions *reopen(struct store *store, struct sessions *sessions)
+{
+	store_commit(store);
+	sessions_close(sessions);
+	store_close(store);
+	store_open(store, STORE_SIZE);
+	sessions = sessions_open(store->db, &store->err);
+	assert_non_null(sessions);
+	return sessions;
+}
+
+static unsigned count(struct sessions *sessions)
+{
+	unsigned position = 0, found = 0;
+
+	while (sessions_next(sessions, &position) != NULL)
+		found++;
+	return found;
+}
+
+static void test_cookie_and_token(void **state)
+{
+	struct store store;
+	struct given one, two;
+	char wrong[SESSION_SECRET + 2];
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &one);
+	add(sessions, &two);
+	assert_int_equal(strlen(one.cookie), SESSION_SECRET);
+	assert_int_equal(strlen(one.token), SESSION_SECRET);
+	assert_string_not_equal(one.cookie, two.cookie);
+	assert_string_not_equal(one.cookie, one.token);
+	assert_string_not_equal(one.session->id, two.session->id);
+	assert_ptr_equal(sessions_find(sessions, one.cookie), one.session);
+	assert_true(session_has_token(one.session, one.token));
+	assert_false(session_has_token(one.session, two.token));
+	assert_false(session_has_token(one.session, one.cookie));
+	assert_false(session_has_token(one.session, ""));
+	assert_null(sessions_find(sessions, one.token));
+	assert_null(sessions_find(sessions, ""));
+	snprintf(wrong, sizeof(wrong), "%s", one.cookie);
+	wrong[SESSION_SECRET - 1] = wrong[SESSION_SECRET - 1] == '0' ? '1' : '0';
+	assert_null(sessions_find(sessions, wrong));
+	wrong[SESSION_SECRET - 1] = '\0'; /* cut off */
+	assert_null(sessions_find(sessions, wrong));
+	snprintf(wrong, sizeof(wrong), "%s0", one.cookie);
+	assert_null(sessions_find(sessions, wrong));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_hashes_survive_a_restart_and_secrets_do_not(void **state)
+{
+	struct store store;
+	struct given one, two;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &one);
+	add(sessions, &two);
+	assert_true(sessions_remove(sessions, two.session->id, &store.err));
+	sessions = reopen(&store, sessions);
+	assert_int_equal(count(sessions), 1);
+	const struct session *found = sessions_find(sessions, one.cookie);
+	assert_non_null(found);
+	assert_true(session_has_token(found, one.token));
+	assert_true(sessions_has(sessions, found->id));
+	assert_string_equal(found->address, "192.0.2.7");
+	assert_string_equal(found->agent, "Browser/1");
+	assert_null(sessions_find(sessions, two.cookie));
+	assert_true(store_file_holds(&store, found->id));
+	assert_false(store_file_holds(&store, one.cookie));
+	assert_false(store_file_holds(&store, one.token));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_ending(void **state)
+{
+	struct err err = ERR_INIT;
+	struct store store;
+	struct given given[3];
+	char id[SESSION_ID + 1];
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	for (unsigned i = 0; i < 3; i++)
+		add(sessions, &given[i]);
+	snprintf(id, sizeof(id), "%s", given[1].session->id);
+	assert_true(sessions_remove(sessions, id, &err));
+	assert_false(sessions_has(sessions, id));
+	assert_null(sessions_find(sessions, given[1].cookie));
+	assert_non_null(sessions_find(sessions, given[0].cookie));
+	assert_false(sessions_remove(sessions, id, &err));
+	assert_true(err_is(&err, "not_found"));
+	err_clear(&err);
+	assert_false(sessions_remove(sessions, "", &err));
+	assert_int_equal(count(sessions), 2);
+	sessions_remove_all(sessions, &err);
+	assert_int_equal(count(sessions), 0);
+	sessions = reopen(&store, sessions);
+	assert_int_equal(count(sessions), 0);
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_the_one_unused_for_longest_gives_way(void **state)
+{
+	static struct given given[SESSIONS_MAX + 1];
+	struct store store;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		add(sessions, &given[i]);
+		((struct session *)given[i].session)->used_ms -= 1000 * (SESSIONS_MAX - i);
+	}
+	sessions_used(sessions, given[0].session); /* so the second is the oldest */
+	add(sessions, &given[SESSIONS_MAX]);
+	assert_int_equal(count(sessions), SESSIONS_MAX);
+	assert_non_null(sessions_find(sessions, given[0].cookie));
+	assert_null(sessions_find(sessions, given[1].cookie));
+	assert_non_null(sessions_find(sessions, given[SESSIONS_MAX].cookie));
+	sessions = reopen(&store, sessions);
+	assert_int_equal(count(sessions), SESSIONS_MAX);
+	assert_null(sessions_find(sessions, given[1].cookie));
+	assert_non_null(sessions_find(sessions, given[SESSIONS_MAX].cookie));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_it_slides_and_ends(void **state)
+{
+	struct store store;
+	struct given old, used;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &old);
+	add(sessions, &used);
+	/* 11 h 59 min after their last use */
+	((struct session *)old.session)->used_ms -= SESSION_MS - 60000;
+	((struct session *)used.session)->used_ms -= SESSION_MS - 60000;
+	assert_ptr_equal(sessions_find(sessions, old.cookie), old.session);
+	sessions_used(sessions, used.session);
+	((struct session *)old.session)->used_ms -= 60001;
+	((struct session *)used.session)->used_ms -= 60001;
+	assert_false(sessions_has(sessions, old.session->id));
+	assert_int_equal(count(sessions), 1);
+	assert_null(sessions_find(sessions, old.cookie));
+	assert_non_null(sessions_find(sessions, used.cookie));
+	sessions = reopen(&store, sessions);
+	assert_int_equal(count(sessions), 1);
+	assert_non_null(sessions_find(sessions, used.cookie));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+/* Rows that have ended, or cannot be read, are swept when the daemon starts, wherever they are. */
+static void test_swept_at_the_start(void **state)
+{
+	struct store store;
+	struct given given[20];
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	for (unsigned i = 0; i < 20; i++) {
+		add(sessions, &given[i]);
+		if (i % 2 == 0)
+			continue;
+		/* Written as used so long ago: what a row says when it was not used again. */
+		((struct session *)given[i].session)->used_ms -= SESSION_MS + 1000;
+	}
+	store_commit(&store);
+	for (unsigned i = 1; i < 20; i += 2)
+		assert_true(db_put(store.db, DB_SESSION, given[i].session->id, SESSION_ID,
+		    "garbage", 7, 0, &store.err));
+	sessions = reopen(&store, sessions);
+	assert_int_equal(count(sessions), 10);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(sessions_find(sessions, given[i].cookie) != NULL, i % 2 == 0);
+	sessions = reopen(&store, sessions);
+	assert_int_equal(count(sessions), 10);
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_long_words(void **state)
+{
+	struct err err = ERR_INIT;
+	struct store store;
+	struct given one;
+	char agent[2000];
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	for (size_t i = 0; i + 3 < sizeof(agent); i += 3)
+		memcpy(agent + i, "\xe2\x82\xac", 3);
+	agent[sizeof(agent) - 2] = '\0';
+	assert_true(sessions_add(
+	    sessions, "2001:db8::1", agent, one.cookie, one.token, &one.session, &err));
+	assert_int_equal(strlen(one.session->agent) % 3, 0); /* not cut within a character */
+	assert_true(strlen(one.session->agent) > 100);
+	sessions = reopen(&store, sessions);
+	assert_non_null(sessions_find(sessions, one.cookie));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_cookie_and_token),
+	    cmocka_unit_test(test_hashes_survive_a_restart_and_secrets_do_not),
+	    cmocka_unit_test(test_ending),
+	    cmocka_unit_test(test_the_one_unused_for_longest_gives_way),
+	    cmocka_unit_test(test_it_slides_and_ends),
+	    cmocka_unit_test(test_swept_at_the_start),
+	    cmocka_unit_test(test_long_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
