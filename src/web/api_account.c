@@ -1,0 +1,114 @@
+/* The Eyes account. */
+#include "base/clock.h"
+#include "web/web.h"
+#include <ctype.h>
+#include <string.h>
+
+#define KEY_MAX 4096
+
+static void write_permissions(struct json_writer *w, const char *permissions)
+{
+	char word[16];
+
+	json_open_array(w, "permissions");
+	while (*permissions != '\0') {
+		size_t length = strcspn(permissions, ",");
+
+		if (length > 0 && length < sizeof(word)) {
+			memcpy(word, permissions, length);
+			word[length] = '\0';
+			json_write_string(w, NULL, word);
+		}
+		permissions += length + (permissions[length] == ',');
+	}
+	json_close_array(w);
+}
+
+void api_write_account(struct web_request *request, struct json_writer *w, const char *name)
+{
+	struct record_account account;
+	int32_t days;
+
+	json_open_object(w, name);
+	if (!records_account(request->service->parts.records, &account)) {
+		json_write_bool(w, "configured", false);
+		json_write_text(w, "origin", web_eyes_url(request->web));
+		json_write_text(w, "organization", web_organization(request->web));
+		json_close_object(w);
+		return;
+	}
+	days = key_watch_days_left(&account, clock_wall_ms());
+	json_write_bool(w, "configured", true);
+	json_write_text(w, "origin", account.origin);
+	json_write_text(w, "organization", web_organization(request->web));
+	json_write_text(w, "team", account.team_id);
+	json_write_text(w, "user", account.user);
+	json_write_text(w, "purpose", account.purpose);
+	write_permissions(w, account.permissions);
+	json_write_time(w, "expires", account.expires_ms);
+	if (days != INT32_MAX)
+		json_write_int(w, "expires_in_days", days);
+	json_write_time(w, "checked", account.checked_ms);
+	json_write_bool(w, "refused", account.refused);
+	if (account.refused)
+		json_write_string(w, "warning", "Eyes does not take this key any more");
+	else if (days <= KEY_WATCH_WARN_DAYS)
+		json_write_string(
+		    w, "warning", days < 0 ? "this key has expired" : "this key expires soon");
+	json_close_object(w);
+}
+
+static void reply_account(struct web_request *request)
+{
+	struct json_writer w;
+	struct buf body;
+
+	buf_init(&body, 64 * 1024);
+	json_writer_init(&w, &body);
+	api_write_account(request, &w, NULL);
+	web_reply_json(request, 200, &body);
+	buf_free(&body);
+}
+
+void api_account_get(struct web_request *request)
+{
+	reply_account(request);
+}
+
+static void account_set(const struct service_result *result, void *arg)
+{
+	struct web_request *request = arg;
+
+	if (result->fault == SERVICE_OK)
+		reply_account(request);
+	else
+		web_reply_result(request, result);
+}
+
+void api_account_put(struct web_request *request)
+{
+	struct json_at root = json_root(request->body, "");
+	struct secret key = {0};
+	struct err err = ERR_INIT;
+	const char *text;
+	size_t length;
+
+	if (!json_get_string(&root, "key", KEY_MAX, &text, &err)) {
+		web_reply_err(request, 400, &err, NULL);
+		return;
+	}
+	while (isspace((unsigned char)*text))
+		text++;
+	length = strlen(text);
+	while (length > 0 && isspace((unsigned char)text[length - 1]))
+		length--;
+	if (length == 0) {
+		err_set(&err, "empty", "the key is empty");
+		err_field(&err, "key");
+		web_reply_err(request, 400, &err, NULL);
+		return;
+	}
+	secret_set(&key, text, length);
+	service_set_account(request->service, request->who, &key, account_set, request);
+	secret_free(&key);
+}

@@ -1,0 +1,29 @@
+/*
+ * assets: the page's files, in the program itself, or from a folder while developing
+ * (--static-dir).
+ *
+ * index.html is asked for anew each time (ETag); everything else lies under /a/{build}/, an address
+ * that changes with the contents, and may be kept for ever. Files are gzipped at build time; a
+ * browser that does not take gzip gets them plain.
+ */
+#ifndef WEB_ASSETS_H
+#define WEB_ASSETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct asset {
+	const char *path;
+	const char *data, *end;
+	const char *gzip, *gzip_end;
+};
+extern const struct asset
+    assets_embedded[]; /* made by packaging/embed-assets; ends with a NULL path */
+extern const char assets_build[];
+
+struct web_request;
+/* Answers GET and HEAD of a file; false when there is none at this path. folder: NULL, or where to
+ * read it. */
+bool assets_serve(struct web_request *request, const char *path, const char *folder);
+
+#endif

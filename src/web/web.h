@@ -1,0 +1,152 @@
+/*
+ * web: the API, served by evhttp on the control socket (all of it) and on TCP (the two health
+ * routes).
+ *
+ *   evhttp --> server.c (listeners, limits, who asks) --> router.c (one table of routes) -->
+ * api_*.c --> service/
+ *
+ * A handler gets a `struct web_request` and answers it exactly once with one of the web_reply
+ * functions, at once or later; evhttp does not notice a client that has gone while an answer is
+ * pending, so the request stays valid until it is answered. web_free answers what is pending.
+ *
+ * The control socket is for its owner and root only: mode 0600, and the peer's credentials are
+ * checked for every request.
+ */
+#ifndef WEB_WEB_H
+#define WEB_WEB_H
+
+#include "base/json.h"
+#include "base/json_writer.h"
+#include "service/auth.h"
+#include "service/jobs.h"
+#include "service/listings.h"
+#include "service/service.h"
+#include <sys/socket.h>
+
+struct evbuffer;
+struct evhttp_request;
+
+struct web_listen {
+	const char *text; /* "127.0.0.1:4000" */
+	struct sockaddr_storage address;
+	socklen_t length;
+	bool may_fail; /* another address of the same name is enough */
+};
+struct web_options { /* borrowed during web_new; auth, bus and settings stay */
+	struct loop *loop;
+	struct service *service;
+	struct auth *auth;
+	struct jobs *jobs;
+	struct listings *listings;
+	struct bus *bus;
+	const char *control_path; /* absolute */
+	const char *eyes_url, *organization;
+	const char *own_url; /* EYES_SCM_PROXY_URL: its host is ours; may be NULL */
+	const char
+	    *allowed_hosts;     /* EYES_ALLOWED_HOSTS: more names, comma-separated; may be NULL */
+	const char *static_dir; /* --static-dir: the page from a folder; NULL: the embedded one */
+	unsigned connections;   /* EYES_HTTP_CONNECTIONS */
+	const struct web_listen *listen;
+	unsigned listen_count;
+	/* Calls fn for each setting: what secret ones hold is not given. */
+	void (*settings)(
+	    void (*fn)(const char *name, const char *value, const char *source, void *arg),
+	    void *fn_arg, void *arg);
+	void *settings_arg;
+	/* Starts everything anew, once the answers in hand have gone: the configuration changed. */
+	void (*restart)(void *arg);
+	void *restart_arg;
+};
+
+struct web;
+/* Fails with code listen_failed, naming address and reason, when nothing can be listened on. */
+struct web *web_new(const struct web_options *options, struct err *err);
+void web_free(struct web *web);
+
+/* ---- for the rooms of this folder ---- */
+
+#define WEB_BODY_MAX (512 * 1024)
+struct web_request {
+	struct web *web;
+	struct service *service;
+	struct evhttp_request *http;
+	bool control;     /* came over the control socket */
+	char who[128];    /* "root (uid 0) on the control socket", "browser at 192.0.2.7" */
+	char address[64]; /* of a TCP peer; "" on the control socket */
+	const struct session
+	    *session;      /* the page's; borrowed for the turn, NULL on the control socket */
+	char id[64];       /* the {id} of the route, decoded; "" when there is none */
+	json_t *body;      /* an object, NULL when the route takes none */
+	const char *query; /* the raw query, "" when there is none */
+	uint64_t count;    /* a handler's own */
+	TAILQ_ENTRY(web_request) entry;
+};
+
+/* Adds the headers that every answer has, sends, and frees the request. body may be NULL. */
+void web_send(struct web_request *request, int status, struct evbuffer *body);
+void web_request_free(struct web_request *request); /* of a stream that has ended */
+/* The body's buffer is emptied. */
+void web_reply_json(struct web_request *request, int status, struct buf *body);
+void web_reply_text(struct web_request *request, int status, const char *type, struct buf *body);
+void web_reply_err(
+    struct web_request *request, int status, const struct err *err, const struct http_trace *trace);
+/* The status of a fault and the error, or 204 when it is SERVICE_OK. */
+void web_reply_result(struct web_request *request, const struct service_result *result);
+int web_status_of(enum service_fault fault);
+/* A decoded query value; false (and "") when it is absent; "" also when it cannot be read or is too
+ * long. */
+bool web_query(struct web_request *request, const char *name, char *out, size_t size);
+/* The same, "" when absent; false after having answered 400 when it cannot be read or is too long,
+ * or is none of the words (the last one NULL). */
+bool web_query_text(struct web_request *request, const char *name, char *out, size_t size);
+bool web_query_word(struct web_request *request, const char *name, const char *const *words,
+    char *out, size_t size);
+/* A whole number from the query between low and high; fallback when absent. False after having
+ * answered 400. */
+bool web_query_number(struct web_request *request, const char *name, uint64_t low, uint64_t high,
+    uint64_t fallback, uint64_t *out);
+/* Parses a JSON object from the body, if there is one; false after having answered. */
+bool web_read_body(struct web_request *request);
+struct jobs *web_jobs(const struct web *web);
+struct listings *web_listings(const struct web *web);
+const char *web_eyes_url(const struct web *web); /* "" when not configured */
+const char *web_organization(const struct web *web);
+
+/* router.c */
+void route(struct web_request *request, const char *method, const char *path);
+
+/* api_*.c */
+typedef void web_handler(struct web_request *request);
+web_handler api_healthz, api_readyz, api_metrics, api_status, api_updates, api_audit;
+web_handler api_account_get, api_account_put;
+web_handler api_servers_get, api_servers_post, api_server_delete;
+web_handler api_repositories_get, api_repositories_list, api_repositories_enable,
+    api_repositories_token, api_repositories_disable;
+web_handler api_queue_get, api_queue_retry, api_queue_drop;
+web_handler api_start, api_setup_code, api_session_get, api_session_post, api_session_delete;
+web_handler api_server_put, api_server_check, api_server_ask, api_token_check, api_test_status;
+web_handler api_listing_post, api_listing_get, api_job_get, api_machine, api_diagnosis;
+web_handler api_configuration_put, api_sessions_get, api_session_end, api_events, api_settings;
+/* Shared between rooms: one server, the account, the counts, the recent updates as JSON. */
+void api_write_server(
+    struct service *service, struct json_writer *w, const struct record_server *server);
+void api_write_account(struct web_request *request, struct json_writer *w, const char *name);
+void api_write_counts(struct service *service, struct json_writer *w, const char *name);
+void api_write_updates(struct service *service, struct json_writer *w, const char *name,
+    unsigned most, uint64_t after, const char *search);
+/* What several routes read from a body; 0 or false after having answered. */
+uint32_t api_read_server(struct web_request *request, const struct json_at *root);
+bool api_read_token(
+    struct web_request *request, const struct json_at *root, bool needed, struct secret *token);
+bool api_read_names(struct web_request *request, const struct json_at *root, bool needed,
+    const char **names, unsigned *count);
+/* The CA of a body: "ca", PEM text, or "ca_path", a file on this machine; *ca is NULL when neither
+ * is there and none is needed. The caller frees it. False after having answered. */
+bool api_read_ca(struct web_request *request, const struct json_at *root, bool needed, char **ca);
+void api_write_changed(struct json_writer *w, const struct service_repo *repo);
+/* The members of the status answer, in an object that is open. */
+void api_write_status(struct web_request *request, struct json_writer *w);
+/* "project/slug" and the server's URL of a repository id; "" when it is gone. */
+void api_write_repository_name(struct service *service, struct json_writer *w, uint32_t repo);
+
+#endif
