@@ -1,0 +1,357 @@
+// What the console can do, each in its dialog: replace a token or the key, disable, drop, send a test status, replace a CA.
+import { api, get, post, query } from "./api.js";
+import { h, outside } from "./dom.js";
+import { count, host, list, now, repos, shaUrl, span } from "./format.js";
+import { memory, on, state, tell } from "./state.js";
+import { field, secretField, verdict } from "./components.js";
+import { confirm, dialog } from "./dialogs.js";
+import { liveCheck, refuse } from "./checks.js";
+import { explain } from "./copy.js";
+import { toast } from "./notices.js";
+import { keyField, loadStatus } from "./session.js";
+import { caPanel } from "./ca.js";
+import { tokenAnswer } from "./token_answer.js";
+import { follow } from "./jobs.js";
+
+const nameList = (names) =>
+	names.length > 1
+		? h(
+				"ul.list",
+				{ tabindex: "0", "aria-label": "Repositories" },
+				names.map((name) => h("li", null, name)),
+			)
+		: null;
+
+/* Runs a long change to its end; throws the first failure when nothing of it worked. */
+async function run(what, body, signal) {
+	const { job } = await post("repositories/" + what, { ...body, async: true }, { signal });
+	const done = await follow(job, () => {}, signal);
+	const bad = (done.results || []).filter((result) => !result.ok),
+		good = (done.results || []).filter((result) => result.ok);
+	if (!good.length && bad.length) throw Object.assign(new Error(bad[0].error?.message), bad[0].error);
+	await loadStatus().catch(() => {});
+	return { good, bad };
+}
+const partly = (bad) =>
+	bad.length
+		? ", " +
+			bad.length +
+			" not: " +
+			list(
+				bad.map((result) => result.repository),
+				3,
+			)
+		: "";
+
+/*
+ * Field and live check for all the repositories. enable: those that failed while saving are enabled instead, and onjob gets
+ * the job; else the token is replaced and what waits goes out at once.
+ */
+export function tokenDialog({ server, names, title, label = "Replace token", enable, onjob, ondone }) {
+	const abort = new AbortController();
+	const made = secretField({
+		label: "Personal access token (PAT)",
+		help:
+			"An HTTP access token of " +
+			host(server?.url) +
+			", for " +
+			(names.length === 1 ? names[0] : "all " + repos(names.length)) +
+			".",
+		placeholder: "Paste the token",
+	});
+	const check = liveCheck(
+		made,
+		async (token, signal) =>
+			tokenAnswer(await post("tokens/check", { server: server.id, token, repositories: names }, { signal }), names),
+		{
+			checking: "Asking " + host(server?.url) + " whose token this is…",
+			context: () => ({ leg: "server", host: server?.url }),
+		},
+	);
+	dialog({
+		title: title || "Replace the token of " + (names.length === 1 ? names[0] : repos(names.length)),
+		focus: made.input,
+		context: { host: server?.url },
+		body: [
+			made.element,
+			h("p.help", null, outside(server?.url + "/plugins/servlet/access-tokens/manage", "Open HTTP access tokens")),
+		],
+		onclose: () => abort.abort(),
+		act: {
+			label,
+			async run() {
+				const answer = await check.ensure();
+				if (!answer) return refuse(made, "The token is missing");
+				if (answer.kind === "bad") return refuse(made);
+				const token = made.input.value.trim(),
+					body = { server: server.id, repositories: names, token };
+				if (enable) {
+					memory.tokens[server.id] = token;
+					onjob((await post("repositories/enable", { ...body, async: true })).job);
+					return true;
+				}
+				const { good, bad } = await run("token", body, abort.signal),
+					waiting = good.reduce((sum, result) => sum + (result.waiting || 0), 0);
+				toast(
+					"Token replaced for " +
+						repos(good.length) +
+						(waiting ? "; " + count(waiting, "update goes", "updates go") + " out now" : "") +
+						partly(bad),
+				);
+				tell("changed");
+				ondone?.();
+				return true;
+			},
+		},
+	});
+}
+
+export function disableDialog({ server, names, waiting = 0, ondone }) {
+	const abort = new AbortController(),
+		what = names.length === 1 ? names[0] : repos(names.length);
+	confirm(
+		"Disable " + what + "?",
+		[
+			h(
+				"p",
+				null,
+				"No more statuses are set, and the stored token is forgotten. Statuses already on commits stay. ",
+				waiting > 0 && [h("b", null, count(waiting, "update waits", "updates wait")), " and will be dropped."],
+			),
+			nameList(names),
+		],
+		"Disable",
+		async () => {
+			const { good, bad } = await run("disable", { server: server.id, repositories: names }, abort.signal);
+			toast((good.length === 1 ? good[0].repository : repos(good.length)) + " disabled" + partly(bad));
+			tell("changed");
+			ondone?.();
+		},
+		{ onclose: () => abort.abort(), context: { host: server?.url } },
+	);
+}
+
+/* updates: of the queue. With the command feed Eyes is told; with batches there is nobody to tell. */
+export function dropDialog({ updates, ondone }) {
+	const n = updates.length,
+		told = /commands/.test(state.status?.eyes.source || "");
+	confirm(
+		n === 1 ? "Drop this update?" : "Drop " + n + " updates?",
+		[
+			h(
+				"p",
+				null,
+				n === 1 ? updates[0].repository + " keeps the status it has." : "Their commits keep the status they have.",
+				told ? " Eyes is told that " + (n === 1 ? "it was" : "they were") + " dropped." : "",
+			),
+			nameList([...new Set(updates.map((update) => update.repository))]),
+		],
+		n === 1 ? "Drop" : "Drop " + n,
+		async () => {
+			const dropped = await eachUpdate("drop", updates);
+			toast(count(dropped, "update") + " dropped");
+			tell("changed");
+			ondone?.();
+		},
+	);
+}
+export async function retryUpdates(updates) {
+	const retried = await eachUpdate("retry", updates);
+	toast(count(retried, "update is", "updates are") + " tried again");
+	tell("changed");
+}
+/* One that is gone meanwhile was delivered or dropped elsewhere: that is no failure. */
+async function eachUpdate(what, updates) {
+	let done = 0;
+	for (const { id } of updates) {
+		try {
+			await post("queue/" + what, { id });
+			done++;
+		} catch (error) {
+			if (error.status !== 404 && error.status !== 409) throw error;
+		}
+	}
+	return done;
+}
+
+export function keyDialog() {
+	const made = keyField({
+		replace: true,
+		help: "Of a user with Team Admin rights. Stored encrypted on this machine, never shown again.",
+	});
+	dialog({
+		title: "Replace the Eyes API key",
+		focus: made.input,
+		body: made.element,
+		context: { leg: "eyes" },
+		cancel: "Cancel",
+		act: {
+			label: "Replace key",
+			async run() {
+				const answer = await made.check.ensure();
+				if (!answer) return refuse(made, "The key is missing");
+				if (answer.kind !== "ok" && answer.kind !== "warn") return refuse(made);
+				toast("The Eyes API key is replaced");
+				tell("changed");
+				return true;
+			},
+		},
+	});
+}
+
+export function caDialog(server, ondone) {
+	const answer = verdict();
+	const box = dialog({
+		title: "Replace the CA of " + host(server.url),
+		cancel: "Close",
+		body: [
+			caPanel({
+				title: "The certificate of its CA",
+				async use(given) {
+					answer.show({ kind: "checking", title: "Looking at " + host(server.url) + "…" });
+					try {
+						await api("PUT", "servers/" + server.id, given);
+						box.close(true);
+						toast("The CA of " + host(server.url) + " is replaced");
+						ondone?.();
+					} catch (error) {
+						answer.show({ kind: "bad", ...explain(error, { leg: "server", host: server.url }) });
+					}
+				},
+			}),
+			answer.element,
+		],
+	});
+}
+
+export function removeDialog(server, ondone) {
+	confirm(
+		"Remove " + host(server.url) + "?",
+		h("p", null, "Nothing is enabled on it. It can be added again at any time."),
+		"Remove",
+		async () => {
+			await api("DELETE", "servers/" + server.id);
+			await loadStatus().catch(() => {});
+			toast(host(server.url) + " removed");
+			ondone?.();
+		},
+		{ context: { host: server.url } },
+	);
+}
+
+/* The same road as a real status, seen step by step: stored, sent, answered. */
+export function testDialog({ server, name, commit = "" }) {
+	const abort = new AbortController(),
+		answer = verdict();
+	const made = field({
+		label: "Commit",
+		help: "Its full SHA. Filled in with the newest one that Eyes tested, when there is one.",
+		value: commit,
+		placeholder: "e07b1a94c2d85f6013ab97e4d1c05f8832b6a970",
+		mono: true,
+	});
+	if (!commit)
+		get("updates" + query({ search: name, limit: 1 }), { signal: abort.signal })
+			.then(({ updates: [last] }) => {
+				if (last?.commit && !made.input.value) made.input.value = last.commit;
+			})
+			.catch(() => {});
+
+	function stages(update, sha) {
+		const done = Boolean(update?.outcome),
+			good = update?.outcome === "delivered",
+			last = good ? "ok" : done ? "failed" : "running";
+		const hops = [
+			{ hop: "Stored", outcome: "ok", detail: "" },
+			{ hop: "Sent", outcome: done ? "ok" : "running", detail: update?.attempts > 1 ? update.attempts + " tries" : "" },
+			{
+				hop: "Bitbucket",
+				outcome: done ? last : "skipped",
+				detail: good ? "in " + span(update.ms || 0) : update?.error || "",
+			},
+		];
+		answer.show(
+			!done
+				? { kind: "checking", title: "On its way…", trace: hops }
+				: good
+					? {
+							kind: "ok",
+							title: "Bitbucket shows it",
+							trace: hops,
+							list: h(
+								"p",
+								null,
+								outside(shaUrl({ repository: name, server: server.url, commit: sha }), "Open the commit"),
+							),
+						}
+					: {
+							kind: "bad",
+							...explain(
+								{ code: update.code, message: update.error || "It was not delivered" },
+								{ host: server.url, name },
+							),
+							trace: hops,
+						},
+		);
+	}
+	const box = dialog({
+		title: "Send a test status",
+		focus: made.input,
+		cancel: "Close",
+		context: { host: server?.url, name },
+		onclose: () => abort.abort(),
+		body: [
+			h(
+				"p",
+				null,
+				"Sets ",
+				h("code", null, "tests/applitools-check"),
+				" to passed on one commit of ",
+				h("b", null, name),
+				", over the same road as a real one.",
+			),
+			made.element,
+			answer.element,
+		],
+		act: {
+			label: "Send",
+			async run() {
+				const sha = made.input.value.trim().toLowerCase();
+				if (!/^[0-9a-f]{40}$/.test(sha))
+					return refuse(made, "That is not a full SHA", "It has 40 characters, 0 to 9 and a to f.");
+				made.edge("");
+				made.verdict.clear();
+				const begun = now() - 1000;
+				await post("test-status", { server: server.id, repository: name, commit: sha });
+				stages(null, sha);
+				for (let i = 0; i < 60 && !abort.signal.aborted; i++) {
+					const found = (
+						await get("updates" + query({ search: name, limit: 50 }), { signal: abort.signal })
+					).updates.find((at) => at.commit === sha && at.key === "tests/applitools-check" && new Date(at.ended) >= begun);
+					if (found?.outcome) {
+						stages(found, sha);
+						box.act.querySelector("span").textContent = "Send again";
+						return false;
+					}
+					await new Promise((resolve) => {
+						const timer = setTimeout(resolve, 1000);
+						on(
+							"event:update",
+							() => {
+								clearTimeout(timer);
+								resolve();
+							},
+							abort.signal,
+						);
+					});
+				}
+				answer.show({
+					kind: "idle",
+					title: "It still waits",
+					todo: "See Updates, Not delivered, for the reason. You can close this.",
+				});
+				return false;
+			},
+		},
+	});
+}

@@ -1,0 +1,104 @@
+// Requests to the daemon. A 401 opens the sign-in dialog and repeats the request that was interrupted.
+import { learnClock } from "./format.js";
+import { sessionToken } from "./state.js";
+
+export class ApiError extends Error {
+	constructor(status, error, retryAfter) {
+		super(error.message || "eyes-scm answered with HTTP " + status);
+		Object.assign(this, {
+			status,
+			code: error.code || "",
+			hop: error.hop,
+			hint: error.hint,
+			field: error.field,
+			trace: error.trace,
+			certificate: error.certificate,
+			retryAfter,
+			data: error.data,
+		});
+	}
+}
+export const unreachable = (error) => error instanceof ApiError && error.code === "conn_lost";
+export const aborted = (error) => error?.name === "AbortError";
+
+let askAgain = null; // set by the sign-in dialog: resolves when there is a session again, rejects on Leave
+export const onSessionEnded = (fn) => (askAgain = fn);
+
+export function headers(extra) {
+	const token = sessionToken();
+	return token ? { ...extra, "X-Eyes-Scm-Token": token } : { ...extra };
+}
+
+async function send(method, path, body, signal) {
+	try {
+		return await fetch("/api/v1/" + path, {
+			method,
+			signal,
+			cache: "no-store",
+			credentials: "same-origin",
+			headers: headers(body === undefined ? {} : { "Content-Type": "application/json" }),
+			body: body === undefined ? undefined : JSON.stringify(body),
+		});
+	} catch (error) {
+		if (aborted(error)) throw error;
+		throw new ApiError(0, { code: "conn_lost", message: "No connection to eyes-scm", hint: "Is the service running?" });
+	}
+}
+
+async function bodyOf(response) {
+	if (response.status === 204) return null;
+	try {
+		return await response.json();
+	} catch (error) {
+		if (aborted(error)) throw error;
+		return response.ok
+			? null
+			: {
+					error: {
+						code: "malformed",
+						message: "eyes-scm answered with HTTP " + response.status + " and no explanation",
+						hop: "browser to this machine",
+					},
+				};
+	}
+}
+
+/* options: signal; open: a call that needs no session, so that its 401 is an answer. */
+export async function api(method, path, body, { signal, open } = {}) {
+	for (;;) {
+		const used = sessionToken(),
+			response = await send(method, path, body, signal);
+		learnClock(response.headers.get("Date"));
+		const data = await bodyOf(response);
+		if (response.ok) return data;
+		if (response.status === 401 && !open && askAgain) {
+			if (used === sessionToken()) await askAgain(); // else somebody signed in meanwhile
+			continue;
+		}
+		throw new ApiError(response.status, { ...(data?.error || {}), data }, Number(response.headers.get("Retry-After")) || 0);
+	}
+}
+export const get = (path, options) => api("GET", path, undefined, options);
+export const post = (path, body, options) => api("POST", path, body, options);
+
+/* query({q: "a b", by: ""}) is "?q=a%20b"; empty ones are left out. */
+export function query(values) {
+	const text = Object.entries(values)
+		.filter(([, value]) => value !== "" && value !== null && value !== undefined)
+		.map(([name, value]) => name + "=" + encodeURIComponent(value))
+		.join("&");
+	return text ? "?" + text : "";
+}
+
+/* Saves an answer as a file; it needs the header, so a plain link does not do. */
+export async function download(path, name, pick) {
+	const data = await get(path),
+		url = URL.createObjectURL(
+			new Blob([JSON.stringify(pick ? pick(data) : data, null, 2) + "\n"], { type: "application/json" }),
+		);
+	const link = document.createElement("a");
+	link.href = url;
+	link.download = name;
+	link.click();
+	setTimeout(() => URL.revokeObjectURL(url), 10000);
+}

@@ -1,0 +1,73 @@
+// Giving eyes-scm the certificate of a private CA: a file from the browser's machine, or a path on eyes-scm's.
+import { h, icon, uid } from "./dom.js";
+import { date } from "./format.js";
+import { facts, field } from "./components.js";
+
+const CA_MAX = 64 * 1024;
+
+/* use({ca} or {ca_path}) is called with what was given. certificate: what the server showed, when the API tells. */
+export function caPanel({ use, path = "", onpath, certificate, title = "Give eyes-scm the certificate of that CA" }) {
+	const id = uid("ca");
+	const file = h("input.vh", { type: "file", id, accept: ".pem,.crt,.cer,application/x-pem-file", onchange: read });
+	const apply = h("button.btn.quiet.small", { type: "button", onclick: usePath }, "Use");
+	const at = field({
+		label: "Path of the CA file on this machine",
+		bare: true,
+		placeholder: "/etc/ssl/corp-ca.pem",
+		mono: true,
+		value: path,
+		action: apply,
+	});
+	at.input.addEventListener("input", () => onpath?.(at.input.value.trim()));
+	at.input.addEventListener("keydown", (event) => event.key === "Enter" && (event.preventDefault(), usePath()));
+
+	function refuse(title, todo) {
+		at.verdict.show({ kind: "bad", title, todo });
+	}
+	async function read() {
+		const chosen = file.files[0];
+		if (!chosen) return;
+		file.value = "";
+		if (chosen.size > CA_MAX) return refuse("That file is too large", "A CA certificate has a few kB; up to 64 KiB are taken.");
+		const text = await chosen.text();
+		if (!text.includes("-----BEGIN CERTIFICATE-----"))
+			return refuse(
+				"That file holds no PEM certificate",
+				"It starts with “BEGIN CERTIFICATE”. A DER or PKCS#12 file must be converted first.",
+			);
+		at.verdict.clear();
+		use({ ca: text });
+	}
+	function usePath() {
+		if (!at.input.value.trim()) return at.input.focus();
+		at.verdict.clear();
+		use({ ca_path: at.input.value.trim() });
+	}
+	return h(
+		"div.ca",
+		null,
+		h("h2.h3", null, title),
+		h("p.help", null, "A PEM file; whoever runs your Bitbucket has it. It is used for this server only."),
+		h(
+			"div.row",
+			null,
+			file,
+			h("label.btn", { for: id }, icon("file"), "Choose a file…"),
+			h("span.ink2", null, "or its path"),
+			at.box,
+		),
+		at.verdict.element,
+		certificate &&
+			h(
+				"details",
+				{ open: true },
+				h("summary", null, "What the server showed"),
+				facts([
+					["Issued to", certificate.subject],
+					["Issued by", certificate.issuer],
+					["Valid", certificate.from && date(certificate.from) + " to " + date(certificate.expires)],
+					["SHA-256", certificate.sha256 && h("code", null, certificate.sha256)],
+				]),
+			),
+	);
+}

@@ -1,0 +1,64 @@
+// The banner under the header and the toast at the foot of the page.
+import { fill, h, icon, light } from "./dom.js";
+
+const toastRoom = document.getElementById("toast"),
+	bannerRoom = document.getElementById("banner");
+let toastTimer;
+
+/* For things done elsewhere or undoable, never for an error. action: {label, run}. Stays while hovered or focused. */
+export function toast(text, action, mark = "check") {
+	const hide = () => {
+		clearTimeout(toastTimer);
+		if (toastRoom.matches(":hover, :focus-within")) toastTimer = setTimeout(hide, 1000);
+		else fill(toastRoom);
+	};
+	clearTimeout(toastTimer);
+	fill(
+		toastRoom,
+		h(
+			"div",
+			null,
+			mark && icon(mark),
+			h("span", null, text),
+			action &&
+				h(
+					"button",
+					{
+						type: "button",
+						onclick() {
+							fill(toastRoom);
+							action.run();
+						},
+					},
+					action.label,
+				),
+		),
+	);
+	toastTimer = setTimeout(hide, 6000);
+}
+export const say = (text) => toast(text, null, "");
+
+/* kind "" takes it away. The same words are not announced twice. */
+let shown = "";
+export function banner(kind, bold, text, button) {
+	const print = kind + bold + text;
+	if (print === shown) return;
+	const words = [h("b", null, bold), " ", text];
+	if (kind === "warn" && bannerRoom.firstChild?.className === kind) fill(bannerRoom.querySelector("p"), words);
+	else fill(bannerRoom, kind && h("div", { class: kind }, light(kind), h("p", null, words), button));
+	shown = print;
+	document.documentElement.style.setProperty("--top", document.querySelector(".top").offsetHeight + "px");
+}
+
+/* A control that cannot be used now stays reachable, and a press says why. */
+addEventListener(
+	"click",
+	(event) => {
+		const control = event.target.closest?.("[aria-disabled=true]");
+		if (!control) return;
+		event.preventDefault();
+		event.stopImmediatePropagation();
+		if (control.dataset.why) say(control.dataset.why);
+	},
+	true,
+);

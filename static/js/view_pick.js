@@ -1,0 +1,390 @@
+// Step 4: select the repositories, out of thousands.
+import { aborted, ApiError, post } from "./api.js";
+import { fill, h, later, light } from "./dom.js";
+import { count, host, list, number } from "./format.js";
+import { chosenServer, draft, keep, legOf, memory, on, ticked, ticks } from "./state.js";
+import { button, empty, field, progress, searchField, secretField, segments, skeleton, trouble } from "./components.js";
+import { liveCheck, refuse } from "./checks.js";
+import { explain } from "./copy.js";
+import { say } from "./notices.js";
+import { wizardFoot } from "./frame.js";
+import { disableDialog, tokenDialog } from "./actions.js";
+import { listing } from "./listing.js";
+import { nameOf } from "./repo_row.js";
+import { pickList } from "./pick_list.js";
+import { go } from "./router.js";
+
+const NAME = /^~?[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/;
+
+export function show(route, { signal }) {
+	const server = chosenServer(),
+		address = host(server?.url),
+		where = { leg: "server", host: server?.url };
+	const source = listing(draft.server, signal);
+	const filters = h("div"),
+		summary = h("p.ink2"),
+		announce = h("span.vh", { role: "status" }),
+		bar = progress("Reading repositories"),
+		reading = h("div", { hidden: true }, h("p"), bar.element);
+	const emptyRoom = h("div"),
+		tokenRoom = h("div");
+	let ended = null,
+		poll = 0;
+
+	/* ---- the list ---- */
+
+	const picks = pickList({
+		source,
+		signal,
+		on: {
+			changed,
+			loaded,
+			failed(error) {
+				ended?.();
+				if (aborted(error)) return;
+				fill(emptyRoom, trouble(error, reload, where));
+			},
+			replace: (repo) =>
+				tokenDialog({
+					server,
+					names: [nameOf(repo)],
+					ondone: () => picks.correct(nameOf(repo), { state: "enabled", error: undefined }),
+				}),
+			disable: (repo) =>
+				disableDialog({ server, names: [nameOf(repo)], ondone: () => picks.correct(nameOf(repo), { state: "none" }) }),
+		},
+	});
+	const wanted = () => ({ search: search.words(), show: draft.show });
+	function reload() {
+		fill(emptyRoom);
+		picks.clear();
+		ended = skeleton(emptyRoom);
+		picks.load(wanted());
+	}
+
+	function loaded(info) {
+		ended?.();
+		ended = null;
+		const failed = info.state === "failed",
+			{ search: words, show: filter } = wanted();
+		reading.hidden = info.state !== "reading";
+		reading.firstChild.replaceChildren(
+			light("spin"),
+			" Reading repositories from Bitbucket: " + number(info.read) + " so far. You can search and select already.",
+		);
+		bar.set({ done: info.read }, Math.max(info.read * 1.25, 500));
+		clearTimeout(poll);
+		if (info.state === "reading") poll = setTimeout(() => picks.load(null, true), 1000);
+		const projects = info.projects?.length;
+		const said = words
+			? `${number(info.total)} of ${number(info.read)} match “${words}”${projects ? ", in " + count(projects, "project") : ""}`
+			: filter === "all"
+				? count(info.total, "repository", "repositories") + (projects ? " in " + count(projects, "project") : "")
+				: number(info.total) + " shown";
+		summary.textContent = failed && !info.total ? "" : said;
+		tell(said);
+		drawFilters(info);
+		if (failed)
+			fill(
+				emptyRoom,
+				trouble(
+					info.error || {},
+					() => {
+						source.reset(memory.tokens[draft.server]);
+						reload();
+					},
+					where,
+				),
+			);
+		else if (info.total > 0 || info.state === "reading") fill(emptyRoom);
+		else if (words)
+			fill(
+				emptyRoom,
+				h(
+					"div.panel",
+					null,
+					empty(
+						`No repository matches “${words}”`,
+						`Searched in project key, project name and slug of ${info.read === 1 ? "the one" : "all " + number(info.read)}.`,
+						button("Clear the search", () => search.set("")),
+						button("Add it by name…", () => add.input.focus()),
+					),
+				),
+			);
+		else if (filter !== "all")
+			fill(
+				emptyRoom,
+				h(
+					"div.panel",
+					null,
+					empty(
+						"None is " + filter,
+						filter === "selected" ? "Turn on the toggle of a repository to select it." : "",
+						button("Show all", () => setShow("all")),
+					),
+				),
+			);
+		else
+			fill(
+				emptyRoom,
+				h(
+					"div.panel",
+					null,
+					memory.tokens[draft.server]
+						? empty(
+								"This server has no repositories that the token can see",
+								"Check the token’s project permissions, or use another token.",
+								button("Use another token", () => {
+									drawToken(true);
+									tokenRoom.querySelector("input").focus();
+								}),
+							)
+						: empty(
+								"No repository can be seen without a token",
+								"There are no public ones. Paste a token above to list yours, or add each by name.",
+							),
+				),
+			);
+	}
+	const tell = later((text) => (announce.textContent = text), 3000);
+	signal.addEventListener("abort", () => {
+		clearTimeout(poll);
+		tell.stop();
+	});
+	on("event:listing", () => picks.info()?.state === "reading" && picks.load(null, true), signal);
+	on(
+		"event:repository",
+		(data) =>
+			data.repository &&
+			data.state &&
+			picks.correct(data.repository, { state: data.state === "disabled" ? "none" : data.state }),
+		signal,
+	);
+
+	/* ---- search and filter ---- */
+
+	const search = searchField(
+		"Search repositories",
+		"Search project or repository",
+		draft.search,
+		() => picks.load(wanted()),
+		signal,
+	);
+	search.input.addEventListener("input", () => keep({ search: search.words() })); // at once: Next may follow
+	function setShow(filter) {
+		keep({ show: filter });
+		picks.load(wanted());
+		drawFilters(picks.info());
+		filters.querySelector("[aria-current]")?.focus();
+	}
+	function drawFilters(info) {
+		const now = chosenServer(),
+			counts = info?.counts || { all: info?.read, enabled: now ? now.enabled + now.blocked : 0, blocked: now?.blocked };
+		const one = (filter, label, n) => ({
+			label,
+			n: n === undefined ? undefined : number(n),
+			href: "#/setup/repositories",
+			on: draft.show === filter,
+			run: () => setShow(filter),
+		});
+		const focused = filters.contains(document.activeElement);
+		fill(
+			filters,
+			segments("Show", [
+				one("all", "All", counts.all),
+				one("selected", "Selected", ticked().length),
+				one("enabled", "Enabled", counts.enabled),
+				one("blocked", "Broken", counts.blocked),
+			]),
+		);
+		if (focused) filters.querySelector("[aria-current]")?.focus();
+	}
+
+	/* ---- add by name ---- */
+
+	const add = field({
+		label: "Add by name",
+		bare: true,
+		placeholder: "PROJECT/slug",
+		mono: true,
+		action: h("button.btn.quiet.small", { type: "button", onclick: addByName }, "Add"),
+	});
+	add.input.addEventListener("keydown", (event) => event.key === "Enter" && (event.preventDefault(), addByName()));
+	add.input.addEventListener("input", () => {
+		add.edge("");
+		add.verdict.clear();
+	});
+	async function addByName() {
+		const name = add.input.value.trim().replace(/^.*\/projects\/([^/]+)\/repos\/([^/?#]+).*$/, "$1/$2");
+		if (!name) return add.input.focus();
+		if (!NAME.test(name)) return refuseName(explain({ code: "repo_format" }));
+		const token = memory.tokens[draft.server],
+			[project, slug] = name.split("/");
+		let access = "";
+		if (token) {
+			try {
+				const [seen] = (await post("tokens/check", { server: draft.server, token, repositories: [name] }, { signal }))
+					.repositories;
+				if (!seen.read) return refuseName(explain(seen.error || { code: "repo_unknown" }, { name, host: server?.url }));
+				access = seen.admin ? "admin" : "read";
+			} catch (error) {
+				return signal.aborted ? null : refuseName(explain(error, { name, host: server?.url }));
+			}
+		}
+		ticks()[name] = { project, slug, access, state: "none" };
+		add.input.value = "";
+		say(name + " is selected" + (token ? "." : "; whether it is there is seen with the token."));
+		changed();
+		picks.draw();
+		if (draft.show === "selected") picks.load(wanted());
+	}
+	const refuseName = ({ title, todo }) => refuse(add, title, todo);
+
+	/* ---- a token to list with ---- */
+
+	/* A token is judged by what it lists, and its owner by one of those. */
+	async function ownerOf(token, inner) {
+		const trial = listing(draft.server, inner);
+		trial.reset(token);
+		for (;;) {
+			const {
+				state,
+				error,
+				repositories: [first],
+			} = await trial.page({ limit: 1 });
+			if (state === "failed") throw Object.assign(new ApiError(0, error || {}), { status: 422 });
+			if (first)
+				return (
+					(await post("tokens/check", { server: draft.server, token, repositories: [nameOf(first)] }, { signal: inner }))
+						.owner || "its owner"
+				);
+			if (state === "done") return "its owner";
+			await new Promise((resolve) => setTimeout(resolve, 200));
+		}
+	}
+	function drawToken(open) {
+		const known = memory.tokenCheck?.server === draft.server && memory.tokenCheck.owner;
+		if (known && !open)
+			return fill(
+				tokenRoom,
+				h(
+					"p.ink2",
+					null,
+					"Listed with the token of ",
+					h("b", null, known),
+					". It is filled in again in the next step. ",
+					button(
+						"Use another token",
+						() => {
+							drawToken(true);
+							tokenRoom.querySelector("input").focus();
+						},
+						{ kind: "small quiet" },
+					),
+				),
+			);
+		const made = secretField({
+			label: "Paste a token to list yours",
+			help: "Below are the public ones, and what tokens stored for this server see. It is filled in again in the next step.",
+			placeholder: "Paste the token (PAT)",
+			value: memory.tokens[draft.server] || "",
+		});
+		const check = liveCheck(
+			made,
+			async (token, inner) => {
+				const owner = await ownerOf(token, inner);
+				memory.tokens[draft.server] = token;
+				memory.tokenCheck = { server: draft.server, owner };
+				return { kind: "ok", title: "Token accepted: " + owner };
+			},
+			{
+				checking: "Asking " + address + " whose token this is…",
+				context: () => where,
+				onanswer(answer) {
+					legOf("scm", answer, ["Token accepted", "", "Token refused"]);
+					if (answer.kind !== "ok") return;
+					source.reset(memory.tokens[draft.server]);
+					setTimeout(() => {
+						const focused = tokenRoom.contains(document.activeElement);
+						drawToken();
+						if (focused) search.input.focus();
+						reload();
+					});
+				},
+			},
+		);
+		made.box.append(
+			h(
+				"button.btn.quiet.small",
+				{ type: "button", onclick: async () => (await check.ensure()) || refuse(made, "The token is missing") },
+				"List all",
+			),
+		);
+		fill(tokenRoom, h("div.panel", null, h("div.pad", null, made.element)));
+	}
+
+	/* ---- foot ---- */
+
+	const foot = wizardFoot({
+		back: "#/setup/server",
+		next: {
+			run() {
+				if (ticked().length) return go("#/setup/token");
+				say("Select at least one repository, or open the console.");
+				(document.querySelector(".tog") || search.input).focus();
+			},
+		},
+	});
+	function changed() {
+		const names = ticked();
+		keep({});
+		drawFilters(picks.info());
+		fill(
+			foot.mid,
+			names.length > 0 && [
+				h("span.cut", { title: names.join(", ") }, h("b", null, names.length + " selected: "), list(names, 12)),
+				button(
+					"Clear",
+					() => {
+						draft.ticks[draft.server] = {};
+						changed();
+						picks.draw();
+						if (draft.show === "selected") picks.load(wanted());
+					},
+					{ kind: "small quiet", name: "Clear the selection" },
+				),
+			],
+		);
+	}
+
+	drawToken();
+	drawFilters();
+	changed();
+	source.reset(memory.tokens[draft.server]);
+	return {
+		nodes: [
+			h("h1", null, "Select the repositories"),
+			h(
+				"p.lead",
+				null,
+				"Turn on the toggle of each repository that Eyes should have access to. Nothing changes until you save in the next step.",
+			),
+			tokenRoom,
+			h(
+				"div",
+				{ role: "search", "aria-label": "Repositories" },
+				h("div.tools", null, search.box, filters),
+				h(
+					"div.tools",
+					null,
+					h("div.spring", null, summary, announce),
+					h("span", null, h("b", null, "Not in the list?"), " Add it by name"),
+					h("div.add", null, add.element),
+				),
+			),
+			reading,
+			h("div", null, emptyRoom, picks.nodes),
+		],
+		ready: reload,
+	};
+}

@@ -1,0 +1,330 @@
+// The console's repositories: broken first; ticks bring actions for many at once.
+import { get, query } from "./api.js";
+import { fill, h, keyed, light } from "./dom.js";
+import { host, number } from "./format.js";
+import { on, server as serverOf, state } from "./state.js";
+import {
+	button,
+	cell,
+	empty,
+	link,
+	menu,
+	refresh,
+	row,
+	searchField,
+	segments,
+	skeleton,
+	stamp,
+	table,
+	trouble,
+} from "./components.js";
+import { short } from "./copy.js";
+import { disableDialog, testDialog, tokenDialog } from "./actions.js";
+import { result } from "./updates_table.js";
+import { parse, repositoryHash, setQuery } from "./router.js";
+
+const PAGE = 100;
+const fullName = (repo) => repo.project + "/" + repo.slug;
+const keyOf = (repo) => repo.server.id + "/" + fullName(repo);
+
+export function show(route, { signal }) {
+	const filters = h("div.row"),
+		bar = h("div.pickbar"),
+		count = h("p.ink2", { role: "status" }),
+		moreRoom = h("div"),
+		problem = h("div");
+	const all = h("input", { type: "checkbox", "aria-label": "Select all shown", onchange: () => tickAll(all.checked) });
+	const made = table("Repositories", [
+		{ node: h("label.tick", null, all), class: "tight" },
+		{ name: "Health", class: "tight" },
+		{ label: "Repository" },
+		{ label: "Statuses" },
+		{ label: "Events", class: "c-wide" },
+		{ label: "Token of" },
+		{ label: "Last update" },
+		{ name: "Actions", class: "tight" },
+	]);
+	let repositories = [],
+		next = null,
+		ticked = new Set(),
+		generation = 0;
+
+	const now = () => parse().query,
+		filter = (name) => now().get(name) || "";
+	const search = searchField(
+		"Search enabled repositories",
+		"Search enabled repositories",
+		filter("q"),
+		(q) => {
+			setQuery({ q });
+			load();
+		},
+		signal,
+	);
+
+	/* ---- loading: broken first, then by name ---- */
+
+	const ask = (which, after) =>
+		get("repositories" + query({ search: filter("q"), server: filter("server"), state: which, after, limit: PAGE }), {
+			signal,
+		});
+	async function load(further) {
+		const mine = further ? generation : ++generation,
+			ended = skeleton(moreRoom);
+		if (!further) fill(problem);
+		try {
+			const enabled = filter("show") !== "broken";
+			const [broken, fine] = await Promise.all([
+				further ? { repositories: [] } : ask("blocked"),
+				enabled ? ask("enabled", further ? next : "") : { repositories: [], next: null },
+			]);
+			if (mine !== generation) return;
+			repositories = (further ? repositories : broken.repositories).concat(fine.repositories);
+			next = fine.next;
+			if (!further) ticked = new Set(repositories.map(keyOf).filter((key) => ticked.has(key)));
+		} catch (error) {
+			if (!signal.aborted)
+				fill(
+					problem,
+					trouble(error, () => load()),
+				);
+		} finally {
+			ended();
+		}
+		if (!signal.aborted) draw();
+	}
+	refresh(["event:repository"], () => load(), signal);
+	on("status", drawFilters, signal);
+
+	/* ---- drawing ---- */
+
+	function drawFilters() {
+		const counts = state.status?.repositories || {},
+			servers = state.status?.servers || [],
+			focused = filters.contains(document.activeElement) && document.activeElement.textContent;
+		const to = (changes) => ({
+			href: location.hash,
+			run() {
+				setQuery(changes);
+				ticked.clear();
+				load();
+				drawFilters();
+			},
+		});
+		fill(
+			filters,
+			segments("Show", [
+				{
+					label: "Enabled",
+					n: number((counts.enabled || 0) + (counts.blocked || 0)),
+					on: filter("show") !== "broken",
+					...to({ show: "" }),
+				},
+				{ label: "Broken", n: number(counts.blocked || 0), on: filter("show") === "broken", ...to({ show: "broken" }) },
+			]),
+			servers.length > 1 &&
+				segments("Server", [
+					{ label: servers.length === 2 ? "Both servers" : "All servers", on: !filter("server"), ...to({ server: "" }) },
+					...servers.map((at) => ({
+						label: host(at.url).split("/")[0],
+						on: filter("server") === String(at.id),
+						...to({ server: String(at.id) }),
+					})),
+				]),
+		);
+		if (focused) [...filters.querySelectorAll("a")].find((node) => node.textContent === focused)?.focus();
+	}
+	function makeRow({ repo, chosen }) {
+		const name = fullName(repo),
+			broken = repo.state === "blocked",
+			server = serverOf(repo.server.id) || repo.server,
+			refused = repo.error?.code === "token_refused";
+		const box = h("input", {
+			type: "checkbox",
+			checked: chosen,
+			"aria-label": "Select " + name,
+			"data-f": "tick",
+			onchange: () => tick(repo, box.checked),
+		});
+		return row(
+			[
+				cell("pick tight", h("label.tick", null, box)),
+				cell("pick tight", light(broken ? "bad" : "ok", broken ? short(repo.error) : "Working")),
+				cell(
+					"name",
+					h(
+						"a",
+						{ href: repositoryHash(repo.server.id, name), "data-f": "open", title: repo.error?.message || null },
+						name,
+					),
+				),
+				cell(
+					"st nob",
+					broken
+						? h("span.t-bad", null, repo.waiting ? number(repo.waiting) + " wait" : "stopped")
+						: h("span.t-ok", null, "Working"),
+				),
+				cell("c-wide dim nob", "not yet"),
+				cell(
+					"",
+					h(
+						"span",
+						{ class: refused ? "t-bad" : "" },
+						repo.owner || "unknown",
+						refused ? ", refused" : !repo.admin && h("span.dim", null, " (read)"),
+					),
+				),
+				cell(
+					"",
+					repo.last_update
+						? [result(repo.last_update.status), " ", h("span.dim", null, stamp(repo.last_update.ended))]
+						: h("span.dim", null, repo.last_update === null ? "none yet" : "–"),
+				),
+				cell(
+					"act tight",
+					menu(
+						"more",
+						"Actions for " + name,
+						[
+							{ label: "Open", href: repositoryHash(repo.server.id, name) },
+							{ label: "Send a test status…", change: true, run: () => testDialog({ server, name }) },
+							{ label: "Replace token…", change: true, run: () => tokenDialog({ server, names: [name] }) },
+							{
+								label: "Disable…",
+								danger: true,
+								change: true,
+								run: () => disableDialog({ server, names: [name], waiting: repo.waiting }),
+							},
+						],
+						{ small: true, f: "menu" },
+					),
+				),
+			],
+			{ class: chosen ? "chosen" : "" },
+		);
+	}
+	function draw() {
+		keyed(
+			made.body,
+			repositories.map((repo) => ({ repo, chosen: ticked.has(keyOf(repo)) })),
+			({ repo }) => keyOf(repo),
+			makeRow,
+		);
+		all.checked = repositories.length > 0 && ticked.size === repositories.length;
+		all.indeterminate = ticked.size > 0 && !all.checked;
+		const total = (state.status?.repositories.enabled || 0) + (state.status?.repositories.blocked || 0),
+			narrowed = filter("q") || filter("show") || filter("server");
+		panel.hidden = !repositories.length;
+		count.textContent = repositories.length
+			? number(repositories.length) +
+				(next ? " shown" : narrowed ? " found" : "") +
+				(total && !narrowed ? (next ? " of " + number(total) : " in all") : "") +
+				". Broken first."
+			: "";
+		fill(moreRoom, next && button("Show " + PAGE + " more", () => load(true), {}));
+		if (!repositories.length && !problem.firstChild)
+			fill(
+				problem,
+				h(
+					"div.panel",
+					null,
+					narrowed
+						? empty(
+								filter("q")
+									? `No enabled repository matches “${filter("q")}”`
+									: filter("show")
+										? "None is broken"
+										: "Nothing is enabled on this server",
+								"",
+								button("Show all", () => {
+									setQuery({ show: "", server: "" });
+									search.set("");
+									drawFilters();
+								}),
+							)
+						: empty(
+								"No repository is enabled yet",
+								"Choose those whose commits should show what Eyes found.",
+								link("Manage repositories", "#/setup/server", "primary"),
+							),
+				),
+			);
+		else if (repositories.length) fill(problem);
+		drawBar();
+	}
+
+	/* ---- many at once ---- */
+
+	function tick(repo, chosen) {
+		if (chosen) ticked.add(keyOf(repo));
+		else ticked.delete(keyOf(repo));
+		draw();
+	}
+	function tickAll(chosen) {
+		ticked = new Set(chosen ? repositories.map(keyOf) : []);
+		draw();
+	}
+	/* The dialogs work on one server; the ticks of several are done one server after the other. */
+	function chosenByServer() {
+		const chosen = repositories.filter((repo) => ticked.has(keyOf(repo))),
+			ids = [...new Set(chosen.map((repo) => repo.server.id))];
+		return ids.map((id) => {
+			const mine = chosen.filter((repo) => repo.server.id === id);
+			return {
+				server: serverOf(id) || mine[0].server,
+				names: mine.map(fullName),
+				waiting: mine.reduce((sum, repo) => sum + (repo.waiting || 0), 0),
+			};
+		});
+	}
+	let barShown = -1;
+	function drawBar() {
+		if (barShown === ticked.size) return;
+		barShown = ticked.size;
+		bar.classList.toggle("on", ticked.size > 0);
+		const each = (open) => () =>
+			chosenByServer()
+				.slice(0, 1)
+				.forEach((part) =>
+					open({
+						...part,
+						ondone: () => {
+							ticked.clear();
+							load();
+						},
+					}),
+				);
+		fill(
+			bar,
+			ticked.size === 0
+				? h("span.ink2", null, "Select some to replace their token or to disable them together.")
+				: [
+						h("span", { role: "status" }, ticked.size + " selected"),
+						button("Replace token…", each(tokenDialog), { kind: "small primary", change: true }),
+						button("Disable…", each(disableDialog), { kind: "small danger", change: true }),
+						chosenByServer().length > 1 && h("span.help", null, "Of the first server: each server has its own tokens."),
+						h("span.spring"),
+						button(
+							"Clear",
+							() => {
+								tickAll(false);
+								all.focus();
+							},
+							{ kind: "small quiet" },
+						),
+					],
+		);
+	}
+
+	const panel = h("div.panel", { hidden: true }, bar, made.element);
+	drawFilters();
+	return {
+		title: "Repositories",
+		nodes: [
+			h("div.head", null, h("h1", null, "Repositories"), link("Manage repositories", "#/setup/server", "primary")),
+			h("div.tools", { role: "search", "aria-label": "Repositories" }, search.box, filters),
+			h("div.stack", null, problem, panel, count, moreRoom),
+		],
+		ready: () => load(),
+	};
+}

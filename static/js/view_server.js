@@ -1,0 +1,249 @@
+// Step 3: choose the Bitbucket server, or add a new one, which is checked live.
+import { get, post } from "./api.js";
+import { fill, h } from "./dom.js";
+import { cleanUrl, date, host, product, repos, shortProduct, span } from "./format.js";
+import { draft, keep, legOf, memory, setLeg, state } from "./state.js";
+import { button, field } from "./components.js";
+import { liveCheck, refuse } from "./checks.js";
+import { explain } from "./copy.js";
+import { caPanel } from "./ca.js";
+import { wizardFoot } from "./frame.js";
+import { loadStatus } from "./session.js";
+import { go } from "./router.js";
+
+const TRUST = new Set(["tls_untrusted", "ca_other", "ca_invalid"]); // what another CA can help with
+
+function foundAnswer(found, ms) {
+	const at = found.trace?.find((hop) => hop.hop === "TCP" || hop.hop === "Proxy"),
+		abilities = found.abilities;
+	return {
+		kind: "ok",
+		title: product(found, true),
+		facts: [
+			["Answers", "in " + span(ms) + (at?.detail ? ", from " + at.detail : "")],
+			[
+				"Certificate",
+				found.certificate
+					? "trusted, valid until " + date(found.certificate.expires)
+					: found.url.startsWith("http:")
+						? "none: the token would travel unprotected"
+						: "trusted",
+			],
+			["Statuses", Array.isArray(abilities) ? abilities.join(", ") : abilities],
+		],
+	};
+}
+
+/* The card's inside: the URL with its check, and the way out when its certificate is not trusted. */
+function newServer({ servers, onstate, next }) {
+	const again = h("button.btn.quiet.small", { type: "button", onclick: () => check.again() }, "Check again");
+	const made = field({
+		label: "Server URL",
+		help: "As in the address bar of a browser, with the context path if there is one.",
+		value: draft.url,
+		placeholder: "https://bitbucket.example.com",
+		mono: true,
+		action: again,
+		name: "url",
+	});
+	const trust = h("div");
+	again.hidden = true;
+	const given = () => (memory.ca ? { ca: memory.ca } : draft.caPath ? { ca_path: draft.caPath } : {});
+
+	const check = liveCheck(
+		made,
+		async (url, signal) => {
+			if (servers().some((server) => server.url.toLowerCase() === url.toLowerCase()))
+				throw Object.assign(new Error("This server is already in the list"), { code: "server_exists" });
+			const begun = performance.now(),
+				found = await post("servers/check", { url, ...given() }, { signal }).catch((error) => {
+			throw memory.ca && error.code === "tls_untrusted" ? Object.assign(error, { code: "ca_other" }) : error;
+		});
+			memory.serverCheck = found;
+			if (found.url && found.url !== made.input.value) keep({ url: (made.input.value = found.url) });
+			return foundAnswer(found, performance.now() - begun);
+		},
+		{
+			clean: cleanUrl,
+			checking: (url) => "Looking at " + host(url) + "…",
+			context: (url) => ({ leg: "server", host: url }),
+			onenter: next,
+			onchange() {
+				memory.ca = "";
+				memory.serverCheck = null;
+				keep({ url: made.input.value.trim() });
+				fill(trust);
+				again.hidden = true;
+				setLeg("scm");
+				onstate();
+			},
+			onchecking: () => setLeg("scm", "spin", "checking"),
+			onanswer(answer) {
+				const url = made.input.value;
+				again.hidden = answer.kind !== "bad";
+				legOf("scm", answer, [answer.kind === "ok" && shortProduct(memory.serverCheck), "", "Not proven"], url);
+				fill(
+					trust,
+					TRUST.has(answer.code) &&
+						caPanel({
+							certificate: answer.certificate,
+							path: draft.caPath,
+							onpath: (path) => keep({ caPath: path }),
+							use(what) {
+								memory.ca = what.ca || "";
+								if (what.ca) keep({ caPath: "" });
+								check.again();
+							},
+						}),
+				);
+				if (answer.code === "not_bitbucket" && !/\/bitbucket$/.test(url))
+					answer.actions = [
+						button(
+							"Try " + host(url) + "/bitbucket",
+							() => {
+								made.input.value = url + "/bitbucket";
+								keep({ url: made.input.value });
+								check.ensure();
+							},
+							{ kind: "small" },
+						),
+					];
+				onstate();
+			},
+		},
+	);
+	if (draft.url) check.ensure(); // after Back or a reload it is looked at again
+	return { ...made, check, body: [made.element, trust], given };
+}
+
+export function show(route, { signal }) {
+	let servers = state.status?.servers || [];
+	const listRoom = h("div", { role: "radiogroup", "aria-label": "Bitbucket server" });
+	const added = newServer({ servers: () => servers, next, onstate: () => {} });
+	const inside = h("div.in", null, added.body);
+	const adding = () => draft.adding || !servers.length;
+
+	function choose(server) {
+		keep({ server: server ? server.id : 0, adding: !server });
+		setLeg("scm");
+		draw();
+	}
+	function manage(server) {
+		choose(server);
+		go("#/setup/repositories");
+	}
+	function card(server) {
+		const on = !adding() && server.id === draft.server,
+			id = "server-" + server.id;
+		return h(
+			"div.card",
+			{ class: on ? "on" : "" },
+			h("input", { type: "radio", name: "server", id, checked: on, onchange: () => choose(server) }),
+			h(
+				"label",
+				{ for: id },
+				h("b", null, host(server.url)),
+				h(
+					"span",
+					null,
+					product(server, true) +
+						", " +
+						(server.enabled + server.blocked
+							? repos(server.enabled + server.blocked) + " enabled"
+							: "no repository enabled yet"),
+				),
+			),
+			button("Manage repositories", () => manage(server), {
+				kind: "small",
+				name: "Manage repositories of " + host(server.url),
+			}),
+		);
+	}
+	function draw() {
+		const focused = document.activeElement?.id,
+			on = adding();
+		fill(
+			listRoom,
+			servers.map(card),
+			h(
+				"div.card",
+				{ class: on ? "on" : "" },
+				h("input", {
+					type: "radio",
+					name: "server",
+					id: "server-new",
+					checked: on,
+					onchange() {
+						choose(null);
+						added.input.focus();
+					},
+				}),
+				h("label", { for: "server-new" }, h("b", null, "Add a new server")),
+				on && inside,
+			),
+		);
+		if (focused?.startsWith("server-")) document.getElementById(focused)?.focus();
+	}
+
+	async function next() {
+		if (!adding()) {
+			if (draft.server) go("#/setup/repositories");
+			else document.getElementById("server-" + servers[0].id).focus();
+			return;
+		}
+		if (!added.check.value())
+			return refuse(added, "The URL is missing", "Such as https://bitbucket.example.com or https://example.com/bitbucket.");
+		const answer = await added.check.ensure();
+		if (answer?.kind !== "ok") return added.input.focus();
+		try {
+			const server = await post("servers", { url: added.input.value, ...added.given() }, { signal });
+			await loadStatus();
+			Object.assign(memory, { ca: "", serverCheck: null });
+			keep({ server: server.id, adding: false, url: "", caPath: "" });
+			go("#/setup/repositories");
+		} catch (error) {
+			if (!signal.aborted) added.check.set({ kind: "bad", error, ...explain(error, { host: added.input.value }) });
+		}
+	}
+
+	if (!draft.server && !draft.adding && servers.length === 1) keep({ server: servers[0].id });
+	draw();
+	get("servers", { signal })
+		.then((answer) => {
+			if (JSON.stringify(answer.servers.map((at) => at.id)) === JSON.stringify(servers.map((at) => at.id))) return;
+			servers = answer.servers;
+			draw();
+		})
+		.catch(() => {});
+	wizardFoot({ back: "#/setup/key", next: { run: next } });
+	return {
+		focus: !servers.length ? added.input : null,
+		nodes: [
+			h("h1", null, "Choose the Bitbucket server"),
+			h(
+				"p.lead",
+				null,
+				servers.length
+					? "Select one that is already configured, or add a new one."
+					: "None is configured yet: enter its address.",
+			),
+			h(
+				"div.cols",
+				null,
+				listRoom,
+				h(
+					"aside.aside",
+					null,
+					h("h2", null, "Why there is no “continue anyway”"),
+					h(
+						"p",
+						null,
+						"Your token is sent to this address. Without a trusted certificate, anyone on the way could take it.",
+					),
+					h("h2", null, "What is asked of the server"),
+					h("p", null, "Only its name and version. No token is sent at this step."),
+				),
+			),
+		],
+	};
+}
