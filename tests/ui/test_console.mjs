@@ -1,0 +1,152 @@
+// Every screen of the console, with data, with trouble and empty.
+import { readFileSync } from "node:fs";
+import { fieldOf, heading, press, screen, see, until, verdict } from "./page.mjs";
+import { signIn, TOKEN } from "./steps.mjs";
+import { COMMIT } from "./world.mjs";
+
+const PAGE_BYTES = 60 * 1024;
+
+async function open(page, world, hash, title) {
+	await page.goto(world.url + "/" + hash);
+	await heading(page, title);
+}
+
+export default (test) => {
+	test("every screen of the console, while all is well", async (t) => {
+		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api", "PAY/checkout"];
+		await world.startEnabled({ repositories: names });
+		const ids = [];
+		for (const [i, repository] of names.entries())
+			for (const state of ["INPROGRESS", "SUCCESSFUL", "FAILED"]) ids.push(await world.send({ repository, state, commit: COMMIT.slice(0, 38) + "a" + i, key: "tests/applitools/" + state.toLowerCase() }));
+		await world.ask("wait_outcomes", [ids]);
+		const page = await t.page(world);
+		await signIn(page, world);
+		await heading(page, "Everything works");
+		await page.getByRole("row", { name: /PAY\/checkout/ }).first().waitFor();
+		await screen(page, "console-overview", t.wrong);
+		await open(page, world, "#/repositories", "Repositories");
+		await page.getByRole("link", { name: "PAY/checkout" }).waitFor();
+		await page.getByLabel("Select SHOP/api").check();
+		await screen(page, "console-repositories", t.wrong);
+		await page.getByRole("link", { name: "SHOP/api", exact: true }).click();
+		await heading(page, "SHOP/api");
+		await see(page, "Disable this repository");
+		if (await page.getByText("not enabled").count()) throw new Error("the repository is said not to be enabled");
+		await screen(page, "console-repository", t.wrong);
+		await open(page, world, "#/updates/recent", "Updates");
+		await page.getByRole("row", { name: /PAY\/checkout/ }).first().waitFor();
+		await screen(page, "console-updates", t.wrong);
+		await fieldOf(page, "Search updates").fill("SHOP/api");
+		await until(async () => (await page.getByRole("row", { name: /SHOP\/api/ }).count()) === 3 && (await page.getByRole("row", { name: /checkout|web-shop/ }).count()) === 0, "only those of the repository are shown");
+		await open(page, world, "#/updates/waiting", "Updates");
+		await see(page, "Nothing waits");
+		await screen(page, "console-waiting-empty", t.wrong);
+		await open(page, world, "#/updates/events", "Updates");
+		await screen(page, "console-events", t.wrong);
+		await open(page, world, "#/settings", "Settings");
+		await see(page, "EYES_STATE_DIR");
+		await screen(page, "console-settings", t.wrong);
+		const [download] = await Promise.all([page.waitForEvent("download"), press(page, "Download diagnosis")]);
+		const text = readFileSync(await download.path(), "utf8");
+		JSON.parse(text);
+		for (const secret of [world.key, world.token]) if (text.includes(secret)) throw new Error("a secret is in the diagnosis");
+		await open(page, world, "#/audit", "Audit trail");
+		await see(page, /SHOP\/api/);
+		await screen(page, "console-audit", t.wrong);
+	}, { slow: 9 });
+
+	test("a refused token: what waits, and a new token frees it", async (t) => {
+		const world = await t.world();
+		await world.startEnabled();
+		const page = await t.page(world);
+		await signIn(page, world);
+		await heading(page, "Everything works");
+		await world.ask("bitbucket.token", [world.token], { revoked: true });
+		await world.send({ state: "SUCCESSFUL" });
+		await heading(page, /token is refused/);
+		await screen(page, "console-overview-trouble", t.wrong);
+		await open(page, world, "#/repositories", "Repositories");
+		await see(page, /refused/);
+		await screen(page, "console-repositories-broken", t.wrong);
+		await open(page, world, "#/updates/waiting", "Updates");
+		await see(page, /waits for a new token/);
+		await screen(page, "console-waiting", t.wrong);
+		const fresh = await world.secret("fresh");
+		await world.ask("bitbucket.token", [fresh], { user: "new-bot" });
+		await press(page, "Replace token…");
+		const dialog = page.getByRole("dialog");
+		await dialog.getByLabel(TOKEN, { exact: true }).fill(fresh);
+		await fieldOf(dialog, TOKEN).press("Tab");
+		await verdict(page, "Token accepted. new-bot");
+		await screen(page, "dialog-replace-token", t.wrong);
+		await dialog.getByRole("button", { name: "Replace token" }).click();
+		await see(page, /1 update goes out now/);
+		await world.ask("bitbucket.wait_status", [COMMIT, "SUCCESSFUL"]);
+		await see(page, "Nothing waits");
+		await open(page, world, "#/overview", "Everything works");
+	}, { slow: 6 });
+
+	test("given up: retried or dropped", async (t) => {
+		const world = await t.world();
+		await world.start({ repositories: [] });
+		await world.ask("bitbucket.repository", ["SHOP/web-shop"], { any_commit: false, commits: [COMMIT] });
+		await world.ask("set_account");
+		await world.ask("add_server");
+		await world.ask("enable", ["SHOP/web-shop"]);
+		await world.ask("bitbucket.fault", ["status"], { status: 400, match: { method: "POST" }, times: 1, body: "{}" });
+		const id = await world.send({ state: "SUCCESSFUL" });
+		await world.ask("wait_outcome", [id, "rejected"]);
+		const page = await t.page(world, "#/updates/waiting");
+		await signIn(page, world);
+		await heading(page, "Updates");
+		await see(page, /Given up/);
+		await screen(page, "console-given-up", t.wrong);
+		await press(page, "Drop SHOP/web-shop");
+		const dialog = page.getByRole("dialog");
+		await screen(page, "dialog-drop", t.wrong);
+		await dialog.getByRole("button", { name: "Cancel" }).click();
+		await press(page, "Retry SHOP/web-shop");
+		await world.ask("bitbucket.wait_status", [COMMIT, "SUCCESSFUL"]);
+		await see(page, "Nothing waits");
+	});
+
+	test("a test status is sent and seen", async (t) => {
+		const world = await t.world();
+		await world.startEnabled();
+		const page = await t.page(world, "#/repositories");
+		await signIn(page, world);
+		await press(page, "Actions for SHOP/web-shop");
+		await page.getByRole("menuitem", { name: "Send a test status…" }).click();
+		const dialog = page.getByRole("dialog", { name: "Send a test status" });
+		await fieldOf(dialog, "Commit").fill("123");
+		await dialog.getByRole("button", { name: "Send" }).click();
+		await verdict(page, "That is not a full SHA");
+		await fieldOf(dialog, "Commit").fill(COMMIT);
+		await dialog.getByRole("button", { name: "Send" }).click();
+		await verdict(page, "Bitbucket shows it");
+		await screen(page, "dialog-test-status", t.wrong);
+		await world.ask("bitbucket.wait_status", [COMMIT, "SUCCESSFUL", "tests/applitools-check"]);
+		await dialog.getByRole("button", { name: "Close" }).click();
+		await dialog.waitFor({ state: "detached" });
+	});
+
+	test("the page weighs at most 60 kB and is there at once", async (t) => {
+		const world = await t.world();
+		await world.start();
+		const page = await (await t.context(world)).newPage(), sizes = [];
+		page.on("response", async (response) => {
+			if (response.url().includes("/api/")) return;
+			const encoding = response.headers()["content-encoding"], sent = (await response.request().sizes()).responseBodySize;
+			sizes.push({ url: response.url(), sent, encoding });
+		});
+		await page.goto(world.url, { waitUntil: "networkidle" });
+		await heading(page, "Choose the source control system");
+		await until(() => sizes.length >= 4, "page, appearance, style and modules are counted");
+		const total = sizes.reduce((sum, one) => sum + one.sent, 0);
+		if (total > PAGE_BYTES) throw new Error(`the page weighs ${total} bytes: ${JSON.stringify(sizes)}`);
+		for (const { url, encoding, sent } of sizes) if (encoding !== "gzip" && sent > 1000) throw new Error(url + " is not compressed");
+		await page.reload({ waitUntil: "networkidle" });
+		const again = await page.evaluate(() => performance.getEntriesByType("resource").filter((one) => !one.name.includes("/api/") && one.transferSize > 400).map((one) => one.name));
+		if (again.length) throw new Error("asked for again although it may be kept: " + again);
+	});
+};
