@@ -1,10 +1,7 @@
 /* The Eyes account. */
 #include "base/clock.h"
 #include "web/web.h"
-#include <ctype.h>
 #include <string.h>
-
-#define KEY_MAX 4096
 
 static void write_permissions(struct json_writer *w, const char *permissions)
 {
@@ -89,26 +86,9 @@ void api_account_put(struct web_request *request)
 {
 	struct json_at root = json_root(request->body, "");
 	struct secret key = {0};
-	struct err err = ERR_INIT;
-	const char *text;
-	size_t length;
 
-	if (!json_get_string(&root, "key", KEY_MAX, &text, &err)) {
-		web_reply_err(request, 400, &err, NULL);
+	if (!api_read_secret(request, &root, "key", true, &key))
 		return;
-	}
-	while (isspace((unsigned char)*text))
-		text++;
-	length = strlen(text);
-	while (length > 0 && isspace((unsigned char)text[length - 1]))
-		length--;
-	if (length == 0) {
-		err_set(&err, "empty", "the key is empty");
-		err_field(&err, "key");
-		web_reply_err(request, 400, &err, NULL);
-		return;
-	}
-	secret_set(&key, text, length);
 	service_set_account(request->service, request->who, &key, account_set, request);
 	secret_free(&key);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOKEN_MAX 4096
+#define SECRET_MAX 4096
 #define BODY_MAX (16u << 20)
 
 static const char *const state_names[] = {
@@ -141,14 +141,14 @@ void api_repositories_get(struct web_request *request)
 /* ---- asking Bitbucket ---- */
 
 /* The token of the body without white space around it; false after having answered. */
-bool api_read_token(
-    struct web_request *request, const struct json_at *root, bool needed, struct secret *token)
+bool api_read_secret(struct web_request *request, const struct json_at *root, const char *name,
+    bool needed, struct secret *secret)
 {
 	struct err err = ERR_INIT;
 	const char *text = NULL;
 	size_t length;
-	bool ok = needed ? json_get_string(root, "token", TOKEN_MAX, &text, &err)
-	                 : json_opt_string(root, "token", TOKEN_MAX, &text, &err);
+	bool ok = needed ? json_get_string(root, name, SECRET_MAX, &text, &err)
+	                 : json_opt_string(root, name, SECRET_MAX, &text, &err);
 
 	if (!ok) {
 		web_reply_err(request, 400, &err, NULL);
@@ -164,16 +164,23 @@ bool api_read_token(
 	for (size_t i = 0; i < length; i++)
 		ok = ok && text[i] > ' ' && text[i] < 0x7f;
 	if (length > 0 && ok) {
-		secret_set(token, text, length);
+		secret_set(secret, text, length);
 		return true;
 	}
 	if (length == 0)
-		err_set(&err, "empty", "the token is empty");
+		err_set(&err, "empty", "the %s is empty", name);
 	else
-		err_set(&err, "invalid", "the token holds characters that no token has");
-	err_field(&err, "token");
+		err_set(&err, "invalid", "the %s holds characters that no %s has", name, name);
+	err_hint(&err, "Copy it again: all of it, and nothing else.");
+	err_field(&err, "%s", name);
 	web_reply_err(request, 400, &err, NULL);
 	return false;
+}
+
+bool api_read_token(
+    struct web_request *request, const struct json_at *root, bool needed, struct secret *token)
+{
+	return api_read_secret(request, root, "token", needed, token);
 }
 
 /* The server that the body names, by its number or URL; 0 after having answered. */

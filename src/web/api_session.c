@@ -1,13 +1,11 @@
 /* Signing in and out, sessions, what the page needs to know before, and the event stream. */
 #include "base/clock.h"
 #include "web/web_internal.h"
-#include <ctype.h>
 #include <event2/http.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define KEY_MAX 4096
 #define BODY_MAX (256 * 1024)
 
 static void write_configured(
@@ -207,28 +205,16 @@ void api_session_post(struct web_request *request)
 	struct json_at root = json_root(request->body, "");
 	const char *agent =
 	    evhttp_find_header(evhttp_request_get_input_headers(request->http), "User-Agent");
-	const char *text, *code = "";
+	const char *code = "";
 	struct secret key = {0};
 	struct err err = ERR_INIT;
-	size_t length;
 
-	if (!json_get_string(&root, "key", KEY_MAX, &text, &err) ||
-	    !json_opt_string(&root, "setup_code", 31, &code, &err)) {
+	if (!json_opt_string(&root, "setup_code", 31, &code, &err)) {
 		web_reply_err(request, 400, &err, NULL);
 		return;
 	}
-	while (isspace((unsigned char)*text))
-		text++;
-	length = strlen(text);
-	while (length > 0 && isspace((unsigned char)text[length - 1]))
-		length--;
-	if (length == 0) {
-		err_set(&err, "empty", "the key is empty");
-		err_field(&err, "key");
-		web_reply_err(request, 400, &err, NULL);
+	if (!api_read_secret(request, &root, "key", true, &key))
 		return;
-	}
-	secret_set(&key, text, length);
 	auth_sign_in(request->web->auth, request->address, agent != NULL ? agent : "", &key, code,
 	    signed_in, request);
 	secret_free(&key);

@@ -136,6 +136,10 @@ void api_write_updates(struct service *service, struct json_writer *w, const cha
     unsigned most, uint64_t after, const char *search);
 /* What several routes read from a body; 0 or false after having answered. */
 uint32_t api_read_server(struct web_request *request, const struct json_at *root);
+/* A key or token without the white space around it; visible ASCII only, since it goes into a
+ * header. */
+bool api_read_secret(struct web_request *request, const struct json_at *root, const char *name,
+    bool needed, struct secret *secret);
 bool api_read_token(
     struct web_request *request, const struct json_at *root, bool needed, struct secret *token);
 bool api_read_names(struct web_request *request, const struct json_at *root, bool needed,

@@ -97,7 +97,7 @@ class Frame(WebTest):
                                  {"repository": "PRJ/web", "commit": sha(1)[:39]}, {"repository": 1, "commit": sha(1)}, {"repository": "PRJ/web", "commit": "g" * 40}),
             "POST queue/retry": ({}, {"id": 0}, {"id": -1}, {"id": "1"}, {"id": 1, "all": True}, {"all": False}, {"all": 1}, {"id": 1.5}),
             "POST queue/drop": ({}, {"id": 0}, {"id": None}, {"all": True}),
-            "PUT account": ({}, {"key": ""}, {"key": 1}, {"key": "k" * 5000}),
+            "PUT account": ({"key": "two\nlines"}, {"key": "sp ace"}, {}, {"key": ""}, {"key": 1}, {"key": "k" * 5000}),
             "PUT configuration": ({}, {"eyes_url": "https://x"}, {"eyes_url": 1, "organization": "o"}, {"eyes_url": "https://x", "organization": ""}),
         }
         for route, bodies in cases.items():
