@@ -17,6 +17,7 @@ enum bus_topic {
 	BUS_ACCOUNT,
 	BUS_JOB,
 	BUS_LISTING,
+	BUS_EVENTS,
 	BUS_TOPICS
 };
 typedef void bus_fn(enum bus_topic topic, uint64_t number, void *arg);

@@ -112,6 +112,35 @@ bool secret_equal(const struct secret *a, const struct secret *b)
 	return a->length == b->length && crypto_equal(a->data, b->data, a->length);
 }
 
+/* How much of the secret stands at `at`: all, or at the text's end as much as there is. */
+static size_t repeated(const char *at, const char *secret, size_t length)
+{
+	size_t same = 0;
+
+	while (same < length && at[same] != '\0' && at[same] == secret[same])
+		same++;
+	return same == length || (at[same] == '\0' && same >= SECRET_SCRUB_MIN) ? same : 0;
+}
+
+void secret_scrub(char *text, const char *secret, size_t length)
+{
+	static const char stars[] = "***";
+	size_t n;
+
+	if (secret == NULL || length < SECRET_SCRUB_MIN)
+		return;
+	for (; *text != '\0'; text++) {
+		n = repeated(text, secret, length);
+		if (n == 0)
+			continue;
+		memcpy(text, stars, sizeof(stars) - 1);
+		text += sizeof(stars) - 1;
+		memmove(text, text + n - (sizeof(stars) - 1),
+		    strlen(text + n - (sizeof(stars) - 1)) + 1);
+		text--;
+	}
+}
+
 void crypto_cleanse(void *data, size_t length)
 {
 	OPENSSL_cleanse(data, length);

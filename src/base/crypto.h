@@ -19,6 +19,13 @@ struct secret {
 void secret_set(struct secret *secret, const void *data, size_t length); /* copies */
 void secret_free(struct secret *secret);                           /* overwrites; leaves it empty */
 bool secret_equal(const struct secret *a, const struct secret *b); /* constant time in the bytes */
+/*
+ * Makes "***" of a secret that a text from outside repeats, also of its beginning at the text's
+ * end, where it was cut. length 0 is right; one shorter than SECRET_SCRUB_MIN is left alone: it
+ * would be part of common words.
+ */
+#define SECRET_SCRUB_MIN 8
+void secret_scrub(char *text, const char *secret, size_t length);
 void crypto_cleanse(void *data, size_t length);
 
 #define CRYPTO_SHA256 32

@@ -111,15 +111,20 @@ void json_write_raw(struct json_writer *writer, const char *name, const struct b
 	buf_append(writer->out, json->data, json->length);
 }
 
-void json_write_err(
-    struct json_writer *writer, const char *name, const struct err *err, const struct buf *trace)
+void json_write_err_words(struct json_writer *writer, const struct err *err)
 {
-	json_open_object(writer, name);
 	json_write_string(writer, "code", err->code != NULL ? err->code : "failed");
 	json_write_string(writer, "message", err->message);
 	json_write_text(writer, "hop", err->hop);
 	json_write_text(writer, "hint", err->hint);
 	json_write_text(writer, "field", err->field);
+}
+
+void json_write_err(
+    struct json_writer *writer, const char *name, const struct err *err, const struct buf *trace)
+{
+	json_open_object(writer, name);
+	json_write_err_words(writer, err);
 	if (trace != NULL && trace->length > 0)
 		json_write_raw(writer, "trace", trace);
 	json_close_object(writer);

@@ -31,6 +31,8 @@ void json_write_time(
     struct json_writer *writer, const char *name, int64_t wall_ms); /* RFC 3339; nothing when 0 */
 /* Text that is JSON already. */
 void json_write_raw(struct json_writer *writer, const char *name, const struct buf *json);
+/* "code", "message", "hop", "hint" and "field", in an object that is open. */
+void json_write_err_words(struct json_writer *writer, const struct err *err);
 /* {"code","message","hop","hint","field"[,"trace":trace]}; trace is JSON text or NULL. */
 void json_write_err(
     struct json_writer *writer, const char *name, const struct err *err, const struct buf *trace);

@@ -1,5 +1,6 @@
 #include "base/pack.h"
 
+#include "base/codec.h"
 #include <endian.h>
 #include <string.h>
 
@@ -35,6 +36,17 @@ void pack_string(struct buf *buf, const char *text)
 	if (text == NULL)
 		text = "";
 	pack_bytes(buf, text, strlen(text) + 1);
+}
+
+void pack_cut(struct buf *buf, const char *text, size_t limit)
+{
+	size_t length = text != NULL ? strlen(text) : 0;
+
+	if (length > limit)
+		length = codec_utf8_cut(text, length, limit);
+	pack_u32(buf, (uint32_t)length + 1);
+	buf_append(buf, text, length);
+	buf_append(buf, "", 1);
 }
 
 void unpack_init(struct unpack *u, const void *data, size_t length)

@@ -20,6 +20,8 @@ void pack_u32(struct buf *buf, uint32_t value);
 void pack_u64(struct buf *buf, uint64_t value);
 void pack_bytes(struct buf *buf, const void *data, size_t length);
 void pack_string(struct buf *buf, const char *text); /* NULL is packed as "" */
+/* At most `limit` bytes of it, without cutting a character. */
+void pack_cut(struct buf *buf, const char *text, size_t limit);
 
 void unpack_init(struct unpack *u, const void *data, size_t length);
 uint8_t unpack_u8(struct unpack *u);

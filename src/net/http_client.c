@@ -269,6 +269,7 @@ static struct http_request *request_new(struct http_client *client)
 	request->exchange.begun = false;
 	request->exchange.trace.count = 0;
 	request->exchange.trace.reused = false;
+	request->exchange.trace.certificate = (struct tls_certificate){0};
 	return request;
 }
 

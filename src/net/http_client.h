@@ -62,6 +62,7 @@ struct http_trace {
 	unsigned count;
 	struct http_hop hops[HTTP_TRACE_HOPS];
 	bool reused; /* the connection was open already: only HTTP is in the trace */
+	struct tls_certificate certificate; /* of the connection's other end, trusted or not */
 };
 
 struct http_result {                  /* all borrowed for the time of the callback */

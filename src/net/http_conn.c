@@ -500,6 +500,7 @@ static void conn_deliver(struct http_conn *conn)
 
 	http_trace_status(status, conn->parser.head.status);
 	conn_trace(conn, "HTTP", status);
+	tls_certificate(conn->ssl, &exchange->trace.certificate);
 	conn_set_state(conn, CONN_DELIVERY);
 	conn->exchange = NULL;
 	conn->used = true;
@@ -610,6 +611,7 @@ static void conn_fail(struct http_conn *conn, const char *hop, struct err *err)
 	http_trace_add(
 	    trace, hop, HTTP_HOP_FAILED, clock_monotonic_ms() - conn->since, err->message);
 	http_trace_rest(trace, hop, route->tls && route->proxy != NULL, route->tls);
+	tls_certificate(conn->ssl, &trace->certificate);
 	conn_close(conn, err->code, err);
 }
 

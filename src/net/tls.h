@@ -64,6 +64,18 @@ void tls_describe_failure(SSL *ssl, const char *host, unsigned long openssl_erro
 /* Whether the error of a connection that was open is TLS's own (an alert, say), not just an end
  * without close_notify. */
 bool tls_is_refusal(unsigned long openssl_error);
+/*
+ * What the server showed of itself, trusted or not, for people. The texts are plain ASCII ('?' for
+ * all else), cut, and the server's own words: nothing is proven by them unless it is trusted.
+ */
+struct tls_certificate {
+	char sha256[65];             /* hex, of the whole certificate; "" = there is none */
+	char subject[128];           /* common name, else organization, else the names it is for */
+	char issuer[128];            /* common name, else organization */
+	int64_t from_ms, expires_ms; /* wall; 0 = not readable */
+};
+/* All zero while none has come; ssl may be NULL. */
+void tls_certificate(SSL *ssl, struct tls_certificate *out);
 /* "TLSv1.3, TLS_AES_256_GCM_SHA384, resumed" for the trace. */
 void tls_describe(SSL *ssl, char *out, size_t size);
 

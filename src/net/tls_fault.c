@@ -1,5 +1,6 @@
 #include "net/tls_fault.h"
 #include "base/clock.h"
+#include "base/codec.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
@@ -79,12 +80,55 @@ static void note_names(struct tls_fault *fault, X509 *certificate)
 		common_name(X509_get_subject_name(certificate), fault->names, sizeof fault->names);
 }
 
-static void note_time(const ASN1_TIME *time, char out[CLOCK_TEXT])
+static int64_t time_ms(const ASN1_TIME *time)
 {
 	struct tm tm;
 
-	if (ASN1_TIME_to_tm(time, &tm) == 1)
-		clock_rfc3339(out, (int64_t)timegm(&tm) * 1000, false);
+	return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) * 1000 : 0;
+}
+
+static void note_time(const ASN1_TIME *time, char out[CLOCK_TEXT])
+{
+	int64_t ms = time_ms(time);
+
+	if (ms != 0)
+		clock_rfc3339(out, ms, false);
+}
+
+static void note_shown(struct tls_certificate *shown, X509 *certificate)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+	struct tls_fault names = {0};
+
+	*shown = (struct tls_certificate){0};
+	if (X509_digest(certificate, EVP_sha256(), digest, &length) != 1 ||
+	    length * 2 >= sizeof shown->sha256)
+		return;
+	codec_hex_encode(shown->sha256, digest, length);
+	common_name(X509_get_subject_name(certificate), shown->subject, sizeof shown->subject);
+	common_name(X509_get_issuer_name(certificate), shown->issuer, sizeof shown->issuer);
+	shown->from_ms = time_ms(X509_get0_notBefore(certificate));
+	shown->expires_ms = time_ms(X509_get0_notAfter(certificate));
+	if (shown->subject[0] == '\0') {
+		note_names(&names, certificate);
+		snprintf(shown->subject, sizeof shown->subject, "%.*s",
+		    (int)sizeof shown->subject - 1, names.names);
+	}
+}
+
+void tls_certificate(SSL *ssl, struct tls_certificate *out)
+{
+	struct tls_fault *fault = ssl != NULL ? tls_fault_of(ssl) : NULL;
+	X509 *certificate;
+
+	*out = (struct tls_certificate){0};
+	if (fault == NULL)
+		return;
+	certificate = fault->shown.sha256[0] == '\0' ? SSL_get0_peer_certificate(ssl) : NULL;
+	if (certificate != NULL)
+		note_shown(&fault->shown, certificate);
+	*out = fault->shown;
 }
 
 int tls_fault_verify(int ok, X509_STORE_CTX *store)
@@ -97,6 +141,8 @@ int tls_fault_verify(int ok, X509_STORE_CTX *store)
 		return ok;
 	fault->error = X509_STORE_CTX_get_error(store);
 	fault->depth = X509_STORE_CTX_get_error_depth(store);
+	if (X509_STORE_CTX_get0_cert(store) != NULL)
+		note_shown(&fault->shown, X509_STORE_CTX_get0_cert(store));
 	if (certificate == NULL)
 		return 0;
 	note_names(fault, certificate);

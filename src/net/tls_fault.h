@@ -14,6 +14,7 @@ struct tls_fault {
 	char issuer[128];
 	char subject[128];
 	char not_before[40], not_after[40]; /* RFC 3339 */
+	struct tls_certificate shown;       /* the server's own, also when nothing is wrong */
 };
 
 /* An SSL_verify_cb: notes the first fault into the session's tls_fault and lets the handshake fail.

@@ -1,5 +1,7 @@
 #include "base/codec.h"
 #include "base/crypto.h"
+#include <stdlib.h>
+#include <string.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,6 +122,31 @@ static void test_secrets(void **state)
 	secret_free(&b);
 }
 
+static void test_scrubbing(void **state)
+{
+	static const char *const cases[][2] = {
+	    {"", ""}, {"nothing", "nothing"}, {"0123456789", "***"}, {"a 0123456789 b", "a *** b"},
+	    {"01234567890123456789", "******"}, {"0123456789,0123456789.", "***,***."},
+	    {"01012345678901", "01***01"},
+	    {"cut 01234567", "cut ***"},          /* its beginning at the end */
+	    {"cut 0123456", "cut 0123456"},       /* too little of it to tell */
+	    {"not 012345678x", "not 012345678x"}, /* something else */
+	};
+	char text[64] = "short is left";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *exact = strdup(cases[i][0]);
+		secret_scrub(exact, "0123456789", 10);
+		assert_string_equal(exact, cases[i][1]);
+		free(exact);
+	}
+	secret_scrub(text, "short", 5);
+	secret_scrub(text, NULL, 0);
+	secret_scrub(text, "", 0);
+	assert_string_equal(text, "short is left");
+}
+
 static void test_equal_and_cleanse(void **state)
 {
 	char text[] = "secret";
@@ -182,6 +209,7 @@ int main(void)
 	    cmocka_unit_test(test_gcm_known_answer),
 	    cmocka_unit_test(test_sealed_opens_only_unchanged),
 	    cmocka_unit_test(test_secrets),
+	    cmocka_unit_test(test_scrubbing),
 	    cmocka_unit_test(test_equal_and_cleanse),
 	    cmocka_unit_test(test_random),
 	    cmocka_unit_test(test_threads_do_not_disturb_each_other),

@@ -74,6 +74,28 @@ static void fetch(struct side *side, struct outcome *outcome, const char *host, 
 	side_run(side);
 }
 
+/* What the server showed comes up, whatever was wrong with it. */
+static void assert_shown(const struct outcome *outcome, const struct cert *cert)
+{
+	const struct tls_certificate *shown = &outcome->trace.certificate;
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	char hex[2 * EVP_MAX_MD_SIZE + 1] = "", name[100], issuer[100];
+	unsigned length;
+
+	X509_digest(cert->x509, EVP_sha256(), digest, &length);
+	for (unsigned i = 0; i < length; i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	X509_NAME_get_text_by_NID(
+	    X509_get_subject_name(cert->x509), NID_commonName, name, sizeof name);
+	X509_NAME_get_text_by_NID(
+	    X509_get_issuer_name(cert->x509), NID_commonName, issuer, sizeof issuer);
+	assert_string_equal(shown->sha256, hex);
+	assert_string_equal(shown->subject, name);
+	assert_string_equal(shown->issuer, issuer);
+	assert_int_equal(shown->expires_ms - shown->from_ms,
+	    (cert == &right || cert == &wrong_name || cert == &alone ? 2 : 1) * DAY * 1000);
+}
+
 static void test_certificates(void **state)
 {
 	const struct {
@@ -119,6 +141,7 @@ static void test_certificates(void **state)
 			assert_int_equal(peer.requests, 0);
 			assert_int_equal(outcome.trace.hops[3].outcome, HTTP_HOP_SKIPPED);
 		}
+		assert_shown(&outcome, cases[i].cert);
 		side_stop(&side);
 		tls_trust_unref(trust);
 		peer_stop(&peer);
