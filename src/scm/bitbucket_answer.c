@@ -115,6 +115,12 @@ static void add_words(struct reading *r)
 		    r->errors.words);
 }
 
+/* A server may repeat in its words what it was asked with. */
+static void scrub(const struct reading *r, char *text)
+{
+	secret_scrub(text, r->asked->token, r->asked->token_length);
+}
+
 static void decide(struct reading *r, enum scm_outcome outcome, enum scm_scope scope)
 {
 	struct scm_answer *scm = &r->answer->scm;
@@ -242,7 +248,7 @@ static void read_login_page(struct reading *r)
 	err_hint(err, "Ask for /rest/ to be let through to Bitbucket, or for its inner address.");
 }
 
-/* A 2xx that is not the success: 204 to a write, 200 with JSON to a read. */
+/* A 2xx that is not the success. */
 static void read_odd_success(struct reading *r)
 {
 	struct err *err;
@@ -256,7 +262,8 @@ static void read_odd_success(struct reading *r)
 		err_set(err, "not_bitbucket",
 		    "%s answers with HTTP %d where Bitbucket answers with %d: something else "
 		    "stands in front of it",
-		    r->asked->host, r->result->status, r->asked->write ? 204 : 200);
+		    r->asked->host, r->result->status,
+		    r->asked->write && !r->asked->returns ? 204 : 200);
 		hop_other(r);
 		err_hint(err, "Look at the proxy in front of Bitbucket, or use its inner address.");
 	}
@@ -280,10 +287,18 @@ static void read_rights(struct reading *r, const char *user)
 	struct err *err =
 	    fault(r, SCM_BLOCKED, r->asked->project ? SCM_SCOPE_REPOSITORY : SCM_SCOPE_TOKEN);
 
-	err_set(err, "token_rights", "%s may not %s %s", user[0] ? user : "This token",
-	    r->asked->what, r->name);
+	err_set(err, r->asked->webhooks ? "not_admin" : "token_rights", "%s may not %s %s",
+	    user[0] ? user : "This token", r->asked->what, r->name);
 	hop_bitbucket(r);
-	err_hint(err, "Use the token of someone who may, or give this one the right in Bitbucket.");
+	if (r->asked->webhooks)
+		err_hint(err,
+		    "Webhooks need the permission Repository admin (REPO_ADMIN), of the person and "
+		    "of "
+		    "the token: give it in Bitbucket, use an administrator's token, or enter the "
+		    "webhook by hand.");
+	else
+		err_hint(err,
+		    "Use the token of someone who may, or give this one the right in Bitbucket.");
 	add_words(r);
 }
 
@@ -375,7 +390,8 @@ static void read_404(struct reading *r)
 		read_no_commit(r);
 		return;
 	}
-	if (r->errors.exception != BITBUCKET_NO_SUCH_REPOSITORY && asked->commit)
+	if (r->errors.exception != BITBUCKET_NO_SUCH_REPOSITORY &&
+	    (asked->commit || asked->webhooks))
 		r->answer->unclear = true;
 	/* A page says nothing about the repository: each would be blocked while a proxy is without
 	 * its Bitbucket. */
@@ -481,6 +497,16 @@ static void begin(struct reading *r, const struct bitbucket_asked *asked,
 	answer->unclear = answer->page = false;
 }
 
+static bool is_success(const struct bitbucket_asked *asked, const struct http_result *result)
+{
+	if (result->err)
+		return false;
+	if (asked->write && !asked->returns)
+		return result->status == 204;
+	return (result->status == 200 || (asked->returns && result->status == 201)) &&
+	       is_json(result);
+}
+
 void bitbucket_answer(const struct bitbucket_asked *asked, const struct http_result *result,
     struct bitbucket_answer *answer)
 {
@@ -488,8 +514,7 @@ void bitbucket_answer(const struct bitbucket_asked *asked, const struct http_res
 	const char *retry;
 
 	begin(&r, asked, result, answer);
-	if (!result->err && result->status == (asked->write ? 204 : 200) &&
-	    (asked->write || is_json(result))) {
+	if (is_success(asked, result)) {
 		decide(&r, SCM_OK, SCM_SCOPE_UPDATE);
 		return;
 	}
@@ -501,12 +526,16 @@ void bitbucket_answer(const struct bitbucket_asked *asked, const struct http_res
 	answer->page = is_page(result);
 	if (result->status >= 400 && !answer->page)
 		bitbucket_parse_errors(result->body, result->body_length, &r.errors);
+	scrub(&r, r.errors.words);
 	answer->exception = r.errors.exception;
 	retry = header(result, "Retry-After");
 	if (retry && (result->status == 429 || result->status == 503))
 		answer->scm.retry_after_ms =
 		    http_retry_after_ms(retry, asked->now_ms, RETRY_AFTER_LIMIT_MS);
 	read_status(&r);
+	scrub(&r, answer->err.message); /* whatever else came from there: a name, a host */
+	scrub(&r, answer->err.hop);
+	scrub(&r, answer->err.hint);
 }
 
 void bitbucket_answer_no_commit(const struct bitbucket_asked *asked,
@@ -530,10 +559,12 @@ void bitbucket_answer_malformed(const struct bitbucket_asked *asked,
 	begin(&r, asked, result, answer);
 	name_repository(&r);
 	read_not_bitbucket(&r);
+	answer->scm.doubtful = asked->write;
 	if (!asked->identify)
 		err_set(&answer->err, "not_bitbucket", "%s answers otherwise than Bitbucket does",
 		    asked->host);
 	snprintf(r.errors.words, sizeof(r.errors.words), "%.300s", why->message);
+	scrub(&r, r.errors.words);
 	add_words(&r);
 	hop_other(&r);
 	err_hint(&answer->err,

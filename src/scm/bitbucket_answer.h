@@ -4,14 +4,15 @@
  *
  * Sources: REST API 8.19, "Errors"; the facts behind each rule stand beside it. In short:
  *
- *   204 to a write, 200 with JSON to a read   OK
+ *   204 to a write, 200 with JSON to a read   OK; 200 or 201 with JSON to a write that `returns`
  *   2xx otherwise                             TEMPORARY  a captive portal or proxy answers instead
  *   3xx (to another origin)                   TEMPORARY  login_page
  *   400 405 409 413 414 415 422 501 ...       PERMANENT  with Bitbucket's own messages
  *   401 not signed in, 403                    BLOCKED    the token
  *   401 signed in                             BLOCKED    the repository
- *   404                                       the commit: TEMPORARY; the repository: BLOCKED; else
- * ask for the repository 408 429 5xx, no answer                    TEMPORARY
+ *   404                                       the commit: TEMPORARY; the repository: BLOCKED;
+ *                                             else, with a commit or a webhook, unclear
+ *   408 429 5xx, no answer                    TEMPORARY
  */
 #ifndef SCM_BITBUCKET_ANSWER_H
 #define SCM_BITBUCKET_ANSWER_H
@@ -25,8 +26,12 @@ struct bitbucket_asked { /* about what; borrowed */
 	const char *project, *slug; /* NULL when it was about the server */
 	const char *commit;         /* NULL when it was about no commit */
 	bool write;                 /* 204 is the only success, and a failure may be doubtful */
+	bool returns;               /* a write that answers 200 or 201 with what it wrote */
+	bool webhooks;              /* about webhooks: who may not, does not administer it */
 	bool identify;              /* whether it is a Bitbucket is the question */
 	int64_t now_ms;             /* wall clock, for Retry-After as a date */
+	const char *token;          /* sent with it: no words of the answer repeat it; NULL: none */
+	size_t token_length;
 };
 
 struct bitbucket_answer {

@@ -46,7 +46,7 @@ static const char *text_or(const struct json_at *object, const char *name, const
 	return text;
 }
 
-static json_t *parse_object(const char *body, size_t length, size_t limit, struct err *err)
+json_t *bitbucket_parse_object(const char *body, size_t length, size_t limit, struct err *err)
 {
 	json_t *document = json_parse(body, length, limit, err);
 
@@ -81,7 +81,7 @@ static bool parse_version(struct bitbucket_properties *properties, const char *v
 bool bitbucket_parse_properties(
     const char *body, size_t length, struct bitbucket_properties *properties, struct err *err)
 {
-	json_t *document = parse_object(body, length, BITBUCKET_BODY_MAX, err);
+	json_t *document = bitbucket_parse_object(body, length, BITBUCKET_BODY_MAX, err);
 	struct json_at root = json_root(document, "");
 	const char *version;
 	bool good;
@@ -121,7 +121,7 @@ static bool array_has(const struct json_at *array, const char *word)
 bool bitbucket_parse_build_capabilities(
     const char *body, size_t length, uint32_t *capabilities, struct err *err)
 {
-	json_t *document = parse_object(body, length, BITBUCKET_BODY_MAX, err);
+	json_t *document = bitbucket_parse_object(body, length, BITBUCKET_BODY_MAX, err);
 	struct json_at root = json_root(document, ""), words;
 	bool good = document && json_get_array(&root, "buildStatus", &words, err);
 
@@ -136,7 +136,7 @@ bool bitbucket_parse_build_capabilities(
 bool bitbucket_parse_webhook_capabilities(
     const char *body, size_t length, uint32_t *capabilities, struct err *err)
 {
-	json_t *document = parse_object(body, length, BITBUCKET_BODY_MAX, err);
+	json_t *document = bitbucket_parse_object(body, length, BITBUCKET_BODY_MAX, err);
 	struct json_at root = json_root(document, ""), events;
 	bool good = document && json_get_array(&root, "application-webhooks", &events, err);
 
@@ -148,10 +148,8 @@ bool bitbucket_parse_webhook_capabilities(
 
 /* ---- pages ---- */
 
-/*
- * The start of the next page, 0 at the end. A server that does not get on would be asked for ever.
- */
-static bool page_next(const struct json_at *root, uint64_t start, uint64_t *next, struct err *err)
+bool bitbucket_page_next(
+    const struct json_at *root, uint64_t start, uint64_t *next, struct err *err)
 {
 	bool last = false, present = false;
 	int64_t value = 0;
@@ -234,12 +232,12 @@ bool bitbucket_parse_page(
 	size_t rows;
 
 	*page = (struct bitbucket_page){
-	    .document = parse_object(body, length, BITBUCKET_PAGE_MAX, err)};
+	    .document = bitbucket_parse_object(body, length, BITBUCKET_PAGE_MAX, err)};
 	if (!page->document)
 		return false;
 	root = json_root(page->document, "");
 	if (!json_get_array(&root, "values", &values, err) ||
-	    !page_next(&root, start, &page->next, err))
+	    !bitbucket_page_next(&root, start, &page->next, err))
 		goto fail;
 	rows = json_array_size(values.value);
 	if (rows > BITBUCKET_ROWS_MAX) {
@@ -263,7 +261,7 @@ bool bitbucket_parse_repository(
 	struct json_at root;
 
 	*page = (struct bitbucket_page){
-	    .document = parse_object(body, length, BITBUCKET_BODY_MAX, err)};
+	    .document = bitbucket_parse_object(body, length, BITBUCKET_BODY_MAX, err)};
 	if (!page->document)
 		return false;
 	page->repositories = mem_array(1, sizeof(*page->repositories));
@@ -302,7 +300,8 @@ static bool status_fill(const struct json_at *at, struct scm_status *status, str
 static bool status_begin(
     struct bitbucket_status *status, const char *body, size_t length, size_t limit, struct err *err)
 {
-	*status = (struct bitbucket_status){.document = parse_object(body, length, limit, err)};
+	*status =
+	    (struct bitbucket_status){.document = bitbucket_parse_object(body, length, limit, err)};
 	status->status.url = status->status.name = status->status.description = "";
 	return status->document != NULL;
 }
@@ -339,7 +338,7 @@ bool bitbucket_parse_status_page(const char *body, size_t length, uint64_t start
 		return false;
 	root = json_root(status->document, "");
 	if (!json_get_array(&root, "values", &values, err) ||
-	    !page_next(&root, start, &status->next, err))
+	    !bitbucket_page_next(&root, start, &status->next, err))
 		goto fail;
 	for (size_t i = 0; i < json_array_size(values.value); i++) {
 		item = json_item(&values, i);
@@ -378,6 +377,7 @@ static enum bitbucket_exception exception_of(const char *name)
 	    {"NoSuchRepositoryException", BITBUCKET_NO_SUCH_REPOSITORY},
 	    {"NoSuchProjectException", BITBUCKET_NO_SUCH_REPOSITORY},
 	    {"NoSuchBuildStatusException", BITBUCKET_NO_SUCH_STATUS},
+	    {"NoSuchWebhookException", BITBUCKET_NO_SUCH_WEBHOOK},
 	    {"AuthorisationException", BITBUCKET_NOT_AUTHORISED},
 	    {"IncorrectPasswordAuthenticationException", BITBUCKET_BAD_CREDENTIALS},
 	    {"NoAccessAuthenticationException", BITBUCKET_BAD_CREDENTIALS},
@@ -412,7 +412,7 @@ void bitbucket_parse_errors(const char *body, size_t length, struct bitbucket_er
 
 	errors->exception = BITBUCKET_NONE;
 	errors->words[0] = '\0';
-	document = parse_object(body, length, ERRORS_BODY_MAX, NULL);
+	document = bitbucket_parse_object(body, length, ERRORS_BODY_MAX, NULL);
 	if (!document)
 		return;
 	root = json_root(document, "");

@@ -64,12 +64,22 @@ bool bitbucket_parse_status_page(const char *body, size_t length, uint64_t start
     struct bitbucket_status *status, struct err *err);
 void bitbucket_status_free(struct bitbucket_status *status);
 
+/* A document whose root is an object; the caller owns it. */
+json_t *bitbucket_parse_object(const char *body, size_t length, size_t limit, struct err *err);
+/*
+ * The start of the next page, 0 at the end. A server that does not get on would be asked for ever:
+ * that is an error.
+ */
+bool bitbucket_page_next(
+    const struct json_at *root, uint64_t start, uint64_t *next, struct err *err);
+
 enum bitbucket_exception {
 	BITBUCKET_NONE, /* no JSON, or no errors in it */
 	BITBUCKET_OTHER,
 	BITBUCKET_NO_SUCH_COMMIT,
 	BITBUCKET_NO_SUCH_REPOSITORY, /* or project */
 	BITBUCKET_NO_SUCH_STATUS,
+	BITBUCKET_NO_SUCH_WEBHOOK,
 	BITBUCKET_NOT_AUTHORISED,
 	BITBUCKET_BAD_CREDENTIALS, /* IncorrectPassword, NoAccess: signing in itself failed */
 	BITBUCKET_SIGN_IN,         /* AuthenticationRequired */

@@ -8,6 +8,7 @@
  *   check_token       repos?permission=REPO_ADMIN&limit=1
  *   check_repository  the repository -> its webhooks (needs REPO_ADMIN)
  *   set_status, get_status, has_commit: bitbucket_status.c
+ *   list_hooks: bitbucket_hooks.c; put_hook, delete_hook, test_hook: bitbucket_hooks_write.c
  */
 #include "scm/bitbucket_server.h"
 #include "base/clock.h"
@@ -27,25 +28,34 @@ struct bitbucket_path bitbucket_begin(struct scm_call *call)
 	return bitbucket_path_begin(&call->url, call->base_length);
 }
 
-void bitbucket_get(
-    struct scm_call *call, const struct bitbucket_path *path, size_t body_limit, scm_step_fn *step)
+bool bitbucket_path_fits(struct scm_call *call, const struct bitbucket_path *path)
 {
 	struct err err = ERR_INIT;
 
-	if (path->full) {
-		err_set(&err, "url_invalid", "The address of this request on %s is too long",
-		    call->url.host);
-		err_hop(&err, "this machine");
-		scm_call_fail(call, SCM_PERMANENT, SCM_SCOPE_UPDATE, &err);
-		return;
-	}
-	scm_call_send(
-	    call, &(struct scm_call_request){.method = "GET", .body_limit = body_limit}, step);
+	if (!path->full)
+		return true;
+	err_set(
+	    &err, "url_invalid", "The address of this request on %s is too long", call->url.host);
+	err_hop(&err, "this machine");
+	scm_call_fail(call, SCM_PERMANENT, SCM_SCOPE_UPDATE, &err);
+	return false;
+}
+
+void bitbucket_get(
+    struct scm_call *call, const struct bitbucket_path *path, size_t body_limit, scm_step_fn *step)
+{
+	if (bitbucket_path_fits(call, path))
+		scm_call_send(call,
+		    &(struct scm_call_request){.method = "GET", .body_limit = body_limit}, step);
 }
 
 struct bitbucket_asked bitbucket_asked_about(const struct scm_call *call, const char *what)
 {
-	return (struct bitbucket_asked){.host = call->url.host,
+	const char *token = call->authorization != NULL ? strchr(call->authorization, ' ') : NULL;
+
+	return (struct bitbucket_asked){.token = token != NULL ? token + 1 : NULL,
+	    .token_length = token != NULL ? strlen(token + 1) : 0,
+	    .host = call->url.host,
 	    .what = what,
 	    .project = call->project,
 	    .slug = call->slug,
@@ -119,12 +129,7 @@ static void on_properties(struct scm_call *call, const struct http_result *resul
 	bitbucket_get(call, &path, BITBUCKET_BODY_MAX, on_build_capabilities);
 }
 
-/*
- * A capability that cannot be asked for is one that is not there: 404 on old servers. Only what
- * says nothing about the server (no answer, 429, 5xx) ends the call, so that a bad moment is not
- * remembered as an old server.
- */
-static bool capability_told(const struct bitbucket_answer *answer)
+bool bitbucket_capability_told(const struct bitbucket_answer *answer)
 {
 	int status = answer->scm.status;
 
@@ -139,7 +144,7 @@ static void on_build_capabilities(struct scm_call *call, const struct http_resul
 	struct bitbucket_path path;
 
 	bitbucket_answer(&asked, result, &answer);
-	if (!capability_told(&answer)) {
+	if (!bitbucket_capability_told(&answer)) {
 		bitbucket_finish(call, &answer, NULL);
 		return;
 	}
@@ -160,7 +165,7 @@ static void on_webhook_capabilities(struct scm_call *call, const struct http_res
 	char abilities[80];
 
 	bitbucket_answer(&asked, result, &answer);
-	if (!capability_told(&answer)) {
+	if (!bitbucket_capability_told(&answer)) {
 		bitbucket_finish(call, &answer, NULL);
 		return;
 	}
@@ -292,6 +297,7 @@ static void on_token(struct scm_call *call, const struct http_result *result)
 		return;
 	}
 	bitbucket_user(result, owner, sizeof(owner));
+	secret_scrub(owner, asked.token, asked.token_length);
 	/* Anonymously the list is always empty: a row proves that somebody is signed in. */
 	if (owner[0] == '\0' && page.count == 0)
 		bitbucket_answer_refused(&asked, result, &answer);
@@ -397,6 +403,10 @@ const struct scm_driver scm_bitbucket_server = {
     .set_status = bitbucket_set_status,
     .get_status = bitbucket_get_status,
     .has_commit = bitbucket_has_commit,
+    .list_hooks = bitbucket_list_hooks,
+    .put_hook = bitbucket_put_hook,
+    .delete_hook = bitbucket_delete_hook,
+    .test_hook = bitbucket_test_hook,
     .state_as_sent = state_as_sent,
     .token_page = token_page,
 };

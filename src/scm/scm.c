@@ -280,6 +280,15 @@ static void call_complete(
 	case SCM_CALL_FOUND:
 		call->fn.found(answer, result && *(const bool *)result, call->arg);
 		break;
+	case SCM_CALL_HOOKS:
+		call->fn.hooks(answer, result, call->arg);
+		break;
+	case SCM_CALL_HOOK:
+		call->fn.hook(answer, result, call->arg);
+		break;
+	case SCM_CALL_DELIVERY:
+		call->fn.delivery(answer, result, call->arg);
+		break;
 	}
 }
 

@@ -81,6 +81,51 @@ struct scm_status {
 	const char *url, *description, *name;
 };
 
+/*
+ * Webhooks. A driver compares what the server has with what is wanted; the secret that a server may
+ * give in clear does not leave the driver.
+ */
+#define SCM_HOOKS_MAX 200 /* of one repository; more are an error */
+#define SCM_HOOK_EVENTS 16
+
+struct scm_hook_want {  /* borrowed for the call */
+	const char *id; /* at the server: that one is replaced; "" makes a new one */
+	const char *name, *url;
+	const struct secret *secret; /* NULL: without one */
+	const char *const *events;   /* all that are wanted; those that the server does not know are
+	                                left out */
+	unsigned event_count;
+};
+
+enum scm_hook_difference { /* bits: in what a webhook differs from the wanted one */
+	SCM_HOOK_URL = 1 << 0,
+	SCM_HOOK_NAME = 1 << 1,
+	SCM_HOOK_EVENT_SET = 1 << 2,
+	SCM_HOOK_INACTIVE = 1 << 3,
+	SCM_HOOK_SECRET = 1 << 4, /* the server says that it is another one, or that there is (n)one
+	                           */
+};
+
+enum scm_delivered { SCM_DELIVERY_NONE, SCM_DELIVERY_OK, SCM_DELIVERY_FAILED, SCM_DELIVERY_ERROR };
+struct scm_delivery {               /* the last one that the server tells of */
+	enum scm_delivered outcome; /* FAILED: the target answered so; ERROR: it was not reached */
+	int status;                 /* the target's HTTP status, 0 when there was none */
+	const char *words;          /* the server's reason, cleaned for people; "" */
+	int64_t ended_ms;           /* wall, 0 unknown */
+};
+
+struct scm_hook {
+	const char *id, *name, *url;
+	unsigned differs; /* bits of scm_hook_difference, compared with the wanted one */
+	struct scm_delivery delivery;
+};
+
+struct scm_hooks {
+	const struct scm_hook *list; /* all of the repository, ours or not */
+	unsigned count;
+	const char *events; /* of the wanted ones those that the server knows, a space between */
+};
+
 struct scm;
 struct scm_call;
 typedef void scm_done_fn(const struct scm_answer *answer, void *arg);
@@ -94,6 +139,12 @@ typedef void scm_access_fn(
 typedef void scm_status_fn(
     const struct scm_answer *answer, const struct scm_status *status, void *arg);
 typedef void scm_found_fn(const struct scm_answer *answer, bool found, void *arg);
+typedef void scm_hooks_fn(
+    const struct scm_answer *answer, const struct scm_hooks *hooks, void *arg);
+/* id: of the webhook that was made or replaced. */
+typedef void scm_hook_fn(const struct scm_answer *answer, const char *id, void *arg);
+typedef void scm_delivery_fn(
+    const struct scm_answer *answer, const struct scm_delivery *delivery, void *arg);
 
 struct scm_list {
 	const struct secret *token; /* NULL: anonymously, public ones only */
@@ -126,6 +177,31 @@ struct scm_driver {
 	struct scm_call *(*has_commit)(struct scm *scm, const struct scm_server *server,
 	    const struct secret *token, const char *project, const char *slug, const char *commit,
 	    scm_found_fn *fn, void *arg);
+	/*
+	 * Webhooks need the right to administer the repository: without it BLOCKED with code
+	 * "not_admin". PERMANENT with code "webhooks_unknown": the server is too old for them.
+	 *
+	 * Every webhook of the repository, with the last delivery of the one that is most like the
+	 * wanted one, where the server tells it; `want` is what each is compared with. More than
+	 * SCM_HOOKS_MAX: PERMANENT with code "webhooks_too_many".
+	 */
+	struct scm_call *(*list_hooks)(struct scm *scm, const struct scm_server *server,
+	    const struct secret *token, const char *project, const char *slug,
+	    const struct scm_hook_want *want, scm_hooks_fn *fn, void *arg);
+	/* Makes or replaces one. TEMPORARY with code "webhook_gone": want->id is not there any
+	 * more. After a doubtful answer it may be there: list before making another. */
+	struct scm_call *(*put_hook)(struct scm *scm, const struct scm_server *server,
+	    const struct secret *token, const char *project, const char *slug,
+	    const struct scm_hook_want *want, scm_hook_fn *fn, void *arg);
+	/* OK also when it is not there any more. */
+	struct scm_call *(*delete_hook)(struct scm *scm, const struct scm_server *server,
+	    const struct secret *token, const char *project, const char *slug, const char *id,
+	    scm_done_fn *fn, void *arg);
+	/* The server calls want->url now: what it got there. NONE when it cannot, or does not say.
+	 */
+	struct scm_call *(*test_hook)(struct scm *scm, const struct scm_server *server,
+	    const struct secret *token, const char *project, const char *slug,
+	    const struct scm_hook_want *want, scm_delivery_fn *fn, void *arg);
 	/* What state a server without CANCELLED gets, so that a read-back compares like with like.
 	 */
 	enum update_state (*state_as_sent)(

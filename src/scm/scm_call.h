@@ -16,8 +16,19 @@
 #include "base/loop.h"
 #include "scm/scm.h"
 
+/* Which of the wanted events a server knows: asked anew after SCM_KNOWN_MS, not before each call.
+ */
+#define SCM_KNOWN 8
+#define SCM_KNOWN_MS (5 * 60 * 1000)
+struct scm_known {
+	unsigned char of[CRYPTO_SHA256]; /* the server and the wanted events */
+	uint32_t known, certain;
+	uint64_t until_ms; /* monotonic; 0: not used */
+};
+
 struct scm {
 	struct loop *loop;
+	struct scm_known known[SCM_KNOWN]; /* the driver's */
 	struct http_client *http;
 	struct scm_call *calls; /* under way */
 	struct buf body;        /* of the request being written; kept between requests */
@@ -30,7 +41,10 @@ enum scm_call_kind {
 	SCM_CALL_RIGHTS,
 	SCM_CALL_ACCESS,
 	SCM_CALL_STATUS,
-	SCM_CALL_FOUND
+	SCM_CALL_FOUND,
+	SCM_CALL_HOOKS,
+	SCM_CALL_HOOK,
+	SCM_CALL_DELIVERY
 };
 
 union scm_call_fn {
@@ -41,6 +55,9 @@ union scm_call_fn {
 	scm_access_fn *access;
 	scm_status_fn *status;
 	scm_found_fn *found;
+	scm_hooks_fn *hooks;
+	scm_hook_fn *hook;
+	scm_delivery_fn *delivery;
 };
 
 /* Reads an answer; then asks again or finishes. */
@@ -118,7 +135,7 @@ void scm_call_fail(
     struct scm_call *call, enum scm_outcome outcome, enum scm_scope scope, const struct err *err);
 /*
  * Calls the completion and frees the call. result: what the kind's completion gets (struct
- * scm_page, bool ...); NULL unless the answer is OK.
+ * scm_page, bool, a hook's id ...); NULL unless the answer is OK.
  */
 void scm_call_finish(struct scm_call *call, const struct scm_answer *answer, const void *result);
 

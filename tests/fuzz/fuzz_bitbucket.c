@@ -1,12 +1,14 @@
 /*
  * Whatever Bitbucket, or whoever stands in its place, answers: the parsers and the reading of an
- * answer keep to their bounds, and the words for people are clean.
+ * answer keep to their bounds, the words for people are clean, and what is said of webhooks fits
+ * together.
  *
  * Input: one byte for what was asked, two for the status, then "X-AUSERNAME \n Retry-After \n
  * Location \n Content-Type \n" and the body.
  */
 #include "base/codec.h"
 #include "scm/bitbucket_answer.h"
+#include "scm/bitbucket_hooks_parse.h"
 #include "scm/bitbucket_parse.h"
 #include "scm/scm_call.h"
 #include <stdio.h>
@@ -47,7 +49,9 @@ static void check_answer(const struct bitbucket_answer *answer, const struct bit
 	must(scm->retry_after_ms >= -1 && scm->retry_after_ms <= 3600000);
 	must(!scm->unknown_commit || scm->outcome == SCM_TEMPORARY);
 	must(!scm->doubtful || (asked->write && scm->outcome == SCM_TEMPORARY));
-	must(!asked->write || scm->outcome != SCM_OK || scm->status == 204);
+	must(!asked->write || asked->returns || scm->outcome != SCM_OK || scm->status == 204);
+	must(!asked->returns || scm->outcome != SCM_OK || scm->status == 200 || scm->status == 201);
+	must(!answer->unclear || asked->commit || asked->webhooks);
 	if (!scm->err)
 		return;
 	must(scm->err->code && scm->err->message[0]);
@@ -109,6 +113,69 @@ static void parse_all(const char *body, size_t length)
 	check_words(errors.words);
 }
 
+static void check_delivery(const struct bitbucket_delivery *delivery)
+{
+	check_words(delivery->words);
+	must(delivery->status == 0 || (delivery->status >= 100 && delivery->status <= 599));
+	must(delivery->ended_ms >= 0);
+	must(delivery->outcome != SCM_DELIVERY_NONE ||
+	     (delivery->status == 0 && delivery->words[0] == '\0'));
+	must((delivery->outcome == SCM_DELIVERY_FAILED ||
+	         delivery->outcome == SCM_DELIVERY_ERROR) == (delivery->words[0] != '\0'));
+}
+
+static void check_hook_text(const char *text)
+{
+	must(text && codec_is_utf8(text, strlen(text)) && strlen(text) <= 4096);
+	for (; *text; text++)
+		must((unsigned char)*text >= ' ' && *text != 0x7f);
+}
+
+static void hooks_all(const char *body, size_t length)
+{
+	static const char *const events[] = {
+	    "repo:refs_changed", "pr:modified", "pr:from_ref_updated"};
+	static const struct secret secret = {.data = (char *)"s3cret", .length = 6};
+	const struct scm_hook_want want = {.id = "7",
+	    .name = "eyes-scm a1",
+	    .url = "https://e/x",
+	    .secret = length & 1 ? &secret : NULL,
+	    .events = events,
+	    .event_count = 3};
+	const struct bitbucket_compare compare = {.want = &want, .wanted = 7, .certain = 5};
+	struct bitbucket_hook_brief brief;
+	struct bitbucket_delivery delivery;
+	struct bitbucket_hooks hooks = {0};
+	uint32_t known = 0;
+	uint64_t next;
+
+	(void)bitbucket_parse_known_events(body, length, &want, &known, NULL);
+	must(known <= 7);
+	must(bitbucket_parse_unknown_events(body, length, &want) <= 7);
+	bitbucket_parse_delivery(body, length, &delivery);
+	check_delivery(&delivery);
+	bitbucket_parse_test(body, length, &delivery);
+	check_delivery(&delivery);
+	if (bitbucket_parse_hook(body, length, &brief, NULL))
+		must(brief.id[0] && strspn(brief.id, "0123456789") == strlen(brief.id));
+	for (unsigned page = 0; page < 3; page++) {
+		unsigned before = hooks.count;
+		bool good = bitbucket_parse_hooks(body, length, 3, &compare, &hooks, &next, NULL);
+
+		must(good || (hooks.count == before && next == 0));
+		must(next == 0 || (next > 3 && hooks.count > before));
+	}
+	must(hooks.count <= SCM_HOOKS_MAX);
+	for (unsigned i = 0; i < hooks.count; i++) {
+		must(strspn(hooks.list[i].id, "0123456789") == strlen(hooks.list[i].id));
+		check_hook_text(hooks.list[i].name);
+		check_hook_text(hooks.list[i].url);
+		must(hooks.list[i].differs < 1 << 5 && hooks.list[i].likeness <= 3);
+		check_delivery(&hooks.list[i].delivery);
+	}
+	bitbucket_hooks_free(&hooks);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const names[] = {
@@ -132,6 +199,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (data[0] & 8)
 		asked.commit = "0123456789abcdef0123456789abcdef01234567";
+	asked.webhooks = data[0] & 16;
+	asked.returns = asked.write && data[0] & 32;
 	result.status = head.status = 200 + (data[1] << 8 | data[2]) % 400;
 
 	at = text;
@@ -148,6 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result.body_length = (size_t)(text + size - 3 - at);
 	answer_all(&asked, &result);
 	parse_all(result.body, result.body_length);
+	hooks_all(result.body, result.body_length);
 	free(text);
 	return 0;
 }

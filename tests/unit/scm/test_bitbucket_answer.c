@@ -582,6 +582,43 @@ static void test_long_words(void **state)
 	assert_int_equal(answer.err.message[strlen(answer.err.message) - 1], ')');
 }
 
+/* A server that repeats the token in its words does not bring it into the log. */
+static void test_the_token_is_not_repeated(void **state)
+{
+	static const char token[] = "MDM0MjM5NDc2MDxxOq5canary";
+	static const int statuses[] = {400, 401, 403, 404, 409, 500, 503};
+	struct bitbucket_asked asked = asked_of(WRITE);
+	struct bitbucket_answer answer;
+	char body[1000], filler[500], all[1200];
+
+	(void)state;
+	asked.token = token;
+	asked.token_length = strlen(token);
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		for (size_t length = 0; length < 420; length += length < 340 ? 170 : 1) {
+			struct http_head head = {.status = statuses[i],
+			    .field_count = 1,
+			    .fields = {{"x-ausername", token}}};
+			struct http_result result = {
+			    .head = &head, .status = statuses[i], .body = body, .sent = true};
+
+			memset(filler, 'x', length);
+			filler[length] = '\0';
+			snprintf(body, sizeof(body),
+			    "{\"errors\":[{\"message\":\"%s%s is wrong\"},{\"message\":\"again "
+			    "%s\"}]}",
+			    filler, token, token);
+			result.body_length = strlen(body);
+			bitbucket_answer(&asked, &result, &answer);
+			snprintf(all, sizeof(all), "%s|%s|%s", answer.err.message, answer.err.hop,
+			    answer.err.hint);
+			if (strstr(all, "MDM0MjM5") != NULL)
+				fail_msg("%d, %zu: %s", statuses[i], length, all);
+			if (statuses[i] == 400 && length == 0)
+				assert_non_null(strstr(all, "*** is wrong; again ***"));
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -590,6 +627,7 @@ int main(void)
 	    cmocka_unit_test(test_network),
 	    cmocka_unit_test(test_user),
 	    cmocka_unit_test(test_long_words),
+	    cmocka_unit_test(test_the_token_is_not_repeated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
