@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "eyes/events.h"
 #include "eyes/eyes_call.h"
 #include "eyes/eyes_fault.h"
 #include "eyes/eyes_request.h"
@@ -38,6 +39,7 @@ struct eyes {
 	char instance[33];
 	uint64_t numbers;
 	struct eyes_call *calls;
+	struct eyes_event_call *events;
 	struct eyes_skew skew;
 	struct log_limit skew_said;
 };
@@ -104,6 +106,8 @@ void eyes_free(struct eyes *eyes)
 		return;
 	while (eyes->calls != NULL)
 		eyes_cancel(eyes->calls);
+	while (eyes->events != NULL)
+		eyes_event_cancel(eyes->events);
 	tls_trust_unref(eyes->trust);
 	secret_free(&eyes->key);
 	free(eyes->organization);
@@ -138,6 +142,24 @@ void eyes_set_key(struct eyes *eyes, const struct secret *key)
 bool eyes_has_key(const struct eyes *eyes)
 {
 	return eyes->key.length > 0;
+}
+
+void eyes_parts(struct eyes *eyes, struct eyes_parts *out)
+{
+	*out = (struct eyes_parts){.loop = eyes->loop,
+	    .http = eyes->http,
+	    .trust = eyes->trust,
+	    .base = &eyes->base,
+	    .key = &eyes->key,
+	    .instance = eyes->instance,
+	    .skew = &eyes->skew,
+	    .connections = eyes->connections,
+	    .events = &eyes->events};
+}
+
+uint64_t eyes_next_number(struct eyes *eyes)
+{
+	return ++eyes->numbers;
 }
 
 /* ---- the end of a call ---- */
@@ -325,8 +347,8 @@ static void call_answered(const struct http_result *result, void *arg)
 	if (result->err != NULL)
 		eyes_fault_transport(&err, result->err, &eyes->base, &eyes->skew);
 	else if (!ok || accepted)
-		eyes_fault_status(
-		    &err, &eyes->base, answer.status, answer.head, answer.body, answer.body_length);
+		eyes_fault_status(&err, &eyes->base, answer.status, answer.head, answer.body,
+		    answer.body_length, call->key.data != NULL ? &call->key : &eyes->key);
 	answer.err = err.code != NULL ? &err : NULL;
 	call_finish(call, &answer);
 }
@@ -421,7 +443,7 @@ struct eyes_call *eyes_send_with(
 	if (options->key != NULL)
 		secret_set(&call->key, options->key->data, options->key->length);
 	call->repeatable = options->repeatable;
-	call->number = ++eyes->numbers;
+	call->number = eyes_next_number(eyes);
 	call->started_ms = clock_monotonic_ms();
 	loop_timer_init(&call->timer, eyes->loop, call_wake, call);
 	call->link = &eyes->calls;

@@ -159,18 +159,29 @@ static bool json_words(struct buf *out, const char *body, size_t length)
 	return found;
 }
 
-void eyes_fault_words(
-    struct buf *out, const struct http_head *head, const char *body, size_t length)
+/* What was asked with may be repeated in the answer. */
+static void scrub(struct buf *out, const struct secret *key)
+{
+	if (key == NULL || out->data == NULL)
+		return;
+	secret_scrub(out->data, key->data, key->length);
+	out->length = strlen(out->data);
+}
+
+void eyes_fault_words(struct buf *out, const struct http_head *head, const char *body,
+    size_t length, const struct secret *key)
 {
 	const char *type = head != NULL ? http_head_get(head, "Content-Type") : NULL;
 
-	if (body == NULL || length == 0 || json_words(out, body, length))
+	if (body == NULL || length == 0)
 		return;
-	if (type != NULL && strncasecmp(type, "text/plain", 10) == 0) {
+	if (!json_words(out, body, length) && type != NULL &&
+	    strncasecmp(type, "text/plain", 10) == 0) {
 		while (length > 0 && strchr("\r\n\t ", body[length - 1]) != NULL)
 			length--;
 		escape(out, body, length);
 	}
+	scrub(out, key);
 }
 
 static void status_words(struct err *out, const struct url *base, int status)
@@ -219,7 +230,7 @@ static void status_words(struct err *out, const struct url *base, int status)
 }
 
 void eyes_fault_status(struct err *out, const struct url *base, int status,
-    const struct http_head *head, const char *body, size_t length)
+    const struct http_head *head, const char *body, size_t length, const struct secret *key)
 {
 	const char *location = head != NULL ? http_head_get(head, "Location") : NULL;
 	struct buf words;
@@ -229,8 +240,9 @@ void eyes_fault_status(struct err *out, const struct url *base, int status,
 	if (status >= 300 && status < 400 && location != NULL) {
 		buf_puts(&words, "it leads to ");
 		escape(&words, location, strcspn(location, "?#"));
+		scrub(&words, key);
 	} else {
-		eyes_fault_words(&words, head, body, length);
+		eyes_fault_words(&words, head, body, length, key);
 	}
 	if (words.length > 0) {
 		char message[sizeof(out->message)];

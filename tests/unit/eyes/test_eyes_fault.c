@@ -125,12 +125,35 @@ static void test_status(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct err out = ERR_INIT;
 		eyes_fault_status(
-		    &out, &base, rows[i].status, NULL, rows[i].body, strlen(rows[i].body));
+		    &out, &base, rows[i].status, NULL, rows[i].body, strlen(rows[i].body), NULL);
 		assert_string_equal(out.code, rows[i].code);
 		assert_string_equal(out.message, rows[i].message);
 		assert_string_equal(out.hop, rows[i].hop);
 		assert_true(out.hint[0] != '\0');
 	}
+}
+
+/* A server that repeats what it was asked with does not bring it into the log. */
+static void test_the_key_is_not_repeated(void **state)
+{
+	static const char key_text[] = "kEy-0123456789-canary";
+	struct secret key = {0};
+	struct err out = ERR_INIT;
+	char body[600], filler[200] = "";
+
+	(void)state;
+	secret_set(&key, key_text, strlen(key_text));
+	snprintf(body, sizeof(body), "{\"message\":\"no key %s, not %s\"}", key_text, key_text);
+	eyes_fault_status(&out, &base, 401, NULL, body, strlen(body), &key);
+	assert_string_equal(out.message, "Eyes does not know this key (no key ***, not ***)");
+	for (size_t length = 160; length < 199; length++) { /* cut within the key */
+		memset(filler, 'x', length);
+		filler[length] = '\0';
+		snprintf(body, sizeof(body), "{\"message\":\"%s%s\"}", filler, key_text);
+		eyes_fault_status(&out, &base, 400, NULL, body, strlen(body), &key);
+		assert_null(strstr(out.message, "kEy-0123"));
+	}
+	secret_free(&key);
 }
 
 static void test_words_are_cut_and_escaped(void **state)
@@ -143,14 +166,14 @@ static void test_words_are_cut_and_escaped(void **state)
 	(void)state;
 	memset(long_body, 'x', sizeof(long_body));
 	buf_init(&words, 4096);
-	eyes_fault_words(&words, &head, long_body, sizeof(long_body));
+	eyes_fault_words(&words, &head, long_body, sizeof(long_body), NULL);
 	assert_in_range(words.length, 190, 200);
 	buf_reset(&words);
-	eyes_fault_words(&words, &head, "caf\xc3\xa9 \xff\x1b[0m\r\n", 13);
+	eyes_fault_words(&words, &head, "caf\xc3\xa9 \xff\x1b[0m\r\n", 13, NULL);
 	assert_string_equal(words.data, "caf\xc3\xa9 \\xff\\x1b[0m");
 	buf_reset(&words);
 	head.fields[0].value = "text/html";
-	eyes_fault_words(&words, &head, "<html>", 6);
+	eyes_fault_words(&words, &head, "<html>", 6, NULL);
 	assert_int_equal(words.length, 0);
 	buf_free(&words);
 }
@@ -162,6 +185,7 @@ int main(void)
 	    cmocka_unit_test(test_ports_in_hints),
 	    cmocka_unit_test(test_clock),
 	    cmocka_unit_test(test_status),
+	    cmocka_unit_test(test_the_key_is_not_repeated),
 	    cmocka_unit_test(test_words_are_cut_and_escaped),
 	};
 
