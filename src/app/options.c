@@ -35,7 +35,8 @@ static void put_shown(const struct option *option, const char *text, struct buf 
 	size_t length = strlen(text), cut = codec_utf8_cut(text, length, SHOWN_MAX);
 
 	if ((option->bits & OPTION_SECRET) != 0 ||
-	    (option->type == OPTION_URL && strpbrk(text, "@?") != NULL)) {
+	    (option->type == OPTION_URL && strpbrk(text, "@?") != NULL) ||
+	    (option->type == OPTION_TEMPLATE && strchr(text, '@') != NULL)) {
 		buf_puts(out, "(not shown)");
 		return;
 	}
@@ -414,6 +415,37 @@ static void look_ahead(struct options *options)
 	}
 }
 
+static bool is_listened_at(const struct options *options, const char *text)
+{
+	for (unsigned i = 0; i < options->listen_count; i++)
+		if (strcmp(options->listen[i].text, text) == 0)
+			return true;
+	return false;
+}
+
+static void finish_events_listen(struct options *options, struct problems *problems)
+{
+	const char *source = options_source_of(options, "EYES_EVENTS_LISTEN");
+	struct err err = ERR_INIT;
+
+	if (options->events_listen_text == NULL)
+		return;
+	if (!options_listen_parse(options->events_listen, &options->events_listen_count,
+	        options->events_listen_text, (uint16_t)options->port, &err)) {
+		problems_error(problems, "EYES_EVENTS_LISTEN (%s): %s", source, err.message);
+		return;
+	}
+	for (unsigned i = 0; i < options->events_listen_count; i++) {
+		const char *text = options->events_listen[i].text;
+
+		if (is_listened_at(options, text) && strcmp(strrchr(text, ':'), ":0") != 0)
+			problems_error(problems,
+			    "EYES_EVENTS_LISTEN (%s): %s is in EYES_LISTEN already: name another "
+			    "port",
+			    source, text);
+	}
+}
+
 static void finish(struct options *options, struct problems *problems)
 {
 	struct err err = ERR_INIT;
@@ -423,6 +455,7 @@ static void finish(struct options *options, struct problems *problems)
 	        (uint16_t)options->port, &err))
 		problems_error(problems, "EYES_LISTEN (%s), with PORT: %s",
 		    options_source_of(options, "EYES_LISTEN"), err.message);
+	finish_events_listen(options, problems);
 }
 
 void options_load(
@@ -493,6 +526,8 @@ bool options_reload(const struct options *running, struct options *fresh, struct
 		hold_back(running, fresh, i, problems);
 	memcpy(fresh->listen, running->listen, sizeof(fresh->listen));
 	fresh->listen_count = running->listen_count;
+	memcpy(fresh->events_listen, running->events_listen, sizeof(fresh->events_listen));
+	fresh->events_listen_count = running->events_listen_count;
 	return true;
 }
 

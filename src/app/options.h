@@ -21,6 +21,8 @@
 enum options_setup_code { OPTIONS_SETUP_CODE_AUTO, OPTIONS_SETUP_CODE_ALWAYS };
 enum options_source { OPTIONS_SOURCE_AUTO, OPTIONS_SOURCE_COMMANDS, OPTIONS_SOURCE_BATCHES };
 
+enum options_events { OPTIONS_EVENTS_DIRECT, OPTIONS_EVENTS_RELAY };
+
 #define OPTIONS_LISTEN 16
 struct options_listen {
 	char text[64]; /* "127.0.0.1:4000", "[::1]:4000" */
@@ -48,7 +50,7 @@ struct options_input { /* borrowed, and needed again by options_reload */
 	const char *folder;       /* the working folder; "" takes the present one */
 };
 
-#define OPTIONS_MAX 48
+#define OPTIONS_MAX 56
 struct options {
 	/* what to do */
 	bool help, version, check_config, json;
@@ -63,7 +65,16 @@ struct options {
 	const char *commands_path; /* with {orgId} */
 	const char *status_key;
 	uint64_t poll_interval_ms, poll_wait_ms, batch_window_ms;
-	const char *github_secret; /* for the events of a later version */
+	/* events */
+	unsigned events_mode;       /* enum options_events */
+	const char *webhook_url;    /* a template: {EYES_SERVER_URL} {orgId} {serverHost} ... */
+	const char *webhook_secret; /* NULL: unsigned */
+	const char *github_url;     /* a template */
+	const char *github_secret;
+	struct options_listen events_listen[OPTIONS_LISTEN];
+	unsigned events_listen_count;
+	uint64_t event_max; /* bytes */
+	uint64_t webhook_interval_ms;
 	/* listening */
 	uint64_t port;
 	const char *allowed_hosts;
@@ -88,7 +99,7 @@ struct options {
 	unsigned log_format; /* enum log_format */
 
 	/* private from here */
-	const char *listen_text, *service_state;
+	const char *listen_text, *events_listen_text, *service_state;
 	struct {
 		char *text, *source;
 	} value[OPTIONS_MAX]; /* by the row's place in the table */

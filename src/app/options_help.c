@@ -38,9 +38,11 @@ static void put_limits(const struct option *option, struct buf *out)
 			buf_puts(out, "\n");
 		break;
 	}
-	if (option->initial != NULL)
-		buf_printf(out, "%sdefault %s", out->data[out->length - 1] == '\n' ? "" : "; ",
-		    option->initial);
+	if (option->initial == NULL)
+		return;
+	buf_puts(out, out->data[out->length - 1] == '\n' ? "default " : "; default ");
+	for (const char *c = option->initial; *c != '\0'; c++) /* an address takes two lines */
+		buf_printf(out, "%s%c", *c == '?' ? "\n  " : "", *c);
 }
 
 /* What is a setting too is explained there. */
@@ -126,10 +128,10 @@ static void print_secret(const struct option *option, const char *text, FILE *ou
 		fputs(text, out);
 }
 
-static void print_listen(const struct options *options, FILE *out)
+static void print_listen(const struct options_listen *list, unsigned count, FILE *out)
 {
-	for (unsigned i = 0; i < options->listen_count; i++)
-		fprintf(out, "%s%s", i > 0 ? "," : "", options->listen[i].text);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(out, "%s%s", i > 0 ? "," : "", list[i].text);
 }
 
 static void print_value(const struct options *options, unsigned i, FILE *out)
@@ -141,8 +143,10 @@ static void print_value(const struct options *options, unsigned i, FILE *out)
 		fputs("(not set)", out);
 	else if ((option->bits & OPTION_SECRET) != 0)
 		print_secret(option, text, out);
-	else if (option->type == OPTION_LISTEN)
-		print_listen(options, out);
+	else if (option->offset == offsetof(struct options, listen_text))
+		print_listen(options->listen, options->listen_count, out);
+	else if (option->offset == offsetof(struct options, events_listen_text))
+		print_listen(options->events_listen, options->events_listen_count, out);
 	else
 		fputs(text, out);
 }

@@ -8,6 +8,7 @@
 /* In the order of the enumerations that they stand for. */
 static const char *const SOURCES[] = {"auto", "commands", "batches", NULL};
 static const char *const SETUP_CODES[] = {"auto", "always", NULL};
+static const char *const EVENTS[] = {"direct", "relay", NULL};
 static const char *const LEVELS[] = {"error", "warn", "info", "debug", NULL};
 static const char *const FORMATS[] = {"logfmt", "json", NULL};
 
@@ -136,7 +137,7 @@ const struct option option_table[] = {
         .high = 4096,
         .initial = "256",
         .value = "NUMBER",
-        .help = "connections of browsers and commands at once",
+        .help = "connections of browsers at once",
     },
     {
         .flag = "static-dir",
@@ -272,6 +273,64 @@ const struct option option_table[] = {
         .help = "how long a source control server may take for an answer",
     },
     {
+        .name = "EYES_EVENTS",
+        .type = OPTION_WORD,
+        .offset = AT(events_mode),
+        .words = EVENTS,
+        .initial = "direct",
+        .value = "WORD",
+        .help = "where Bitbucket sends its events; direct: to EYES_WEBHOOK_URL; relay: here, and\n"
+                "from here to EYES_WEBHOOK_URL",
+    },
+    {
+        .name = "EYES_WEBHOOK_URL",
+        .type = OPTION_TEMPLATE,
+        .offset = AT(webhook_url),
+        .initial = "{EYES_SERVER_URL}/api/externals/bitbucket/"
+                   "events?orgId={orgId}&serverId={serverHost}",
+        .value = "URL",
+        .help = "where Eyes takes Bitbucket's events; Applitools does not document it. In { } may\n"
+                "stand EYES_SERVER_URL, orgId, serverHost (also serverId), instanceId",
+    },
+    {
+        .name = "EYES_WEBHOOK_SECRET",
+        .type = OPTION_TEXT,
+        .bits = OPTION_SECRET,
+        .offset = AT(webhook_secret),
+        .low = 1,
+        .high = 1024,
+        .value = "TEXT",
+        .help = "signs what is sent to EYES_WEBHOOK_URL; without it nothing is signed",
+    },
+    {
+        .name = "EYES_EVENTS_LISTEN",
+        .type = OPTION_LISTEN,
+        .offset = AT(events_listen_text),
+        .value = "ADDR:PORT,...",
+        .help = "more addresses to listen at, where only events are taken, so that the page can\n"
+                "stay on localhost",
+    },
+    {
+        .name = "EYES_EVENT_MAX",
+        .type = OPTION_SIZE,
+        .offset = AT(event_max),
+        .low = 16 * KIB,
+        .high = 10 * MIB,
+        .initial = "1M",
+        .value = "SIZE",
+        .help = "the largest event that is taken",
+    },
+    {
+        .name = "EYES_WEBHOOK_INTERVAL",
+        .type = OPTION_DURATION,
+        .offset = AT(webhook_interval_ms),
+        .low = 1 * SECONDS,
+        .high = 24 * HOURS,
+        .initial = "1h",
+        .value = "TIME",
+        .help = "how often each webhook is looked at and put right",
+    },
+    {
         .name = "EYES_LOG_LEVEL",
         .flag = "log-level",
         .type = OPTION_WORD,
@@ -337,7 +396,16 @@ const struct option option_table[] = {
         .low = 1,
         .high = 1024,
         .value = "TEXT",
-        .help = "accepted and kept for the events proxy of a later version",
+        .help = "the secret of GitHub's webhooks that are sent to /api/github-events-proxy",
+    },
+    {
+        .name = "EYES_GITHUB_WEBHOOK_URL",
+        .type = OPTION_TEMPLATE,
+        .offset = AT(github_url),
+        .initial = "{EYES_SERVER_URL}/api/externals/github/"
+                   "events?orgId={orgId}&serverId={serverHost}",
+        .value = "URL",
+        .help = "where Eyes takes GitHub's events",
     },
     {
         .name = "STATE_DIRECTORY",

@@ -13,6 +13,7 @@ enum option_type {
 	OPTION_TEXT,     /* low..high bytes */
 	OPTION_URL,      /* http or https, without a query */
 	OPTION_PROXY,    /* [http://][user:password@]host:port */
+	OPTION_TEMPLATE, /* http or https, may have {EYES_SERVER_URL} {orgId} {serverId} ... */
 	OPTION_API_PATH, /* "/..." on a server, may have {orgId} */
 	OPTION_PATH,     /* a file or folder; absolute once read */
 	OPTION_NUMBER,   /* these three are uint64_t, low..high */

@@ -74,6 +74,11 @@ void option_allowed(const struct option *option, struct buf *out)
 	case OPTION_URL:
 		buf_puts(out, "an address such as https://eyes.example.com");
 		break;
+	case OPTION_TEMPLATE:
+		buf_puts(out, "an address such as https://eyes.example.com/events?org={orgId}, "
+		              "with nothing in { } but EYES_SERVER_URL, orgId, serverHost, "
+		              "serverId and instanceId");
+		break;
 	case OPTION_PROXY:
 		buf_puts(out, "an address such as http://proxy.example.com:3128");
 		break;
@@ -177,6 +182,50 @@ static char *parse_proxy(const char *text, struct err *err)
 	return mem_string(text);
 }
 
+/* One placeholder's end, or NULL when it is none of ours. */
+static const char *placeholder_end(const char *text)
+{
+	static const char *const NAMES[] = {
+	    "{EYES_SERVER_URL}", "{orgId}", "{serverHost}", "{serverId}", "{instanceId}"};
+
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
+		if (strncmp(text, NAMES[i], strlen(NAMES[i])) == 0)
+			return text + strlen(NAMES[i]);
+	return NULL;
+}
+
+/* With something in the place of what is replaced later it must be an address; nothing is replaced
+ * in its host. */
+static bool is_template(const char *text)
+{
+	static const char SERVER[] = "{EYES_SERVER_URL}";
+	struct err why = ERR_INIT;
+	const char *path, *end;
+	struct buf filled;
+	struct url url;
+	bool ok = true;
+
+	if (strlen(text) > 1024)
+		return false;
+	buf_init(&filled, 2048);
+	if (strncmp(text, SERVER, sizeof(SERVER) - 1) == 0) {
+		buf_puts(&filled, "https://eyes.example.com");
+		path = text += sizeof(SERVER) - 1;
+	} else {
+		path = strstr(text, "://");
+		path = path != NULL ? path + 3 + strcspn(path + 3, "/?") : text + strlen(text);
+	}
+	for (; ok && *text != '\0'; text = end) {
+		end = *text == '{' ? placeholder_end(text) : text + 1;
+		ok = end != NULL && *text != '}' &&
+		     (*text != '{' || (text >= path && text[1] != 'E'));
+		buf_putc(&filled, *text == '{' ? 'x' : *text);
+	}
+	ok = ok && url_parse(&url, filled.data, &why);
+	buf_free(&filled);
+	return ok;
+}
+
 static bool is_api_path(const char *text)
 {
 	if (text[0] != '/' || strlen(text) > 512)
@@ -238,6 +287,10 @@ static char *parse_text(
 		return parse_proxy(text, err);
 	case OPTION_PATH:
 		return parse_path(text, folder, err);
+	case OPTION_TEMPLATE:
+		if (is_template(text))
+			return mem_string(text);
+		break;
 	case OPTION_API_PATH:
 		if (is_api_path(text))
 			return mem_string(text);

@@ -241,6 +241,20 @@ static const struct {
     {"HTTPS_PROXY=https://proxy:3128", "HTTPS_PROXY = (not shown)"},
     {"https_proxy=socks5://u:" CANARY "@proxy:3128", "HTTPS_PROXY = (not shown)"},
     {"EYES_SERVER_URL=https://u:" CANARY "@eyes.example.com", "EYES_SERVER_URL = (not shown)"},
+    {"EYES_EVENTS=both", "one of direct, relay"},
+    {"EYES_WEBHOOK_URL=/events", "needs an address such as"},
+    {"EYES_WEBHOOK_URL=https://e.example.com/{org}", "needs an address such as"},
+    {"EYES_WEBHOOK_URL=https://{orgId}.example.com/", "needs an address such as"},
+    {"EYES_WEBHOOK_URL=https://e.example.com:{orgId}/", "needs an address such as"},
+    {"EYES_WEBHOOK_URL=https://e.example.com/}", "needs an address such as"},
+    {"EYES_WEBHOOK_URL=https://e.example.com/{orgId", "needs an address such as"},
+    {"EYES_WEBHOOK_URL=https://e.example.com/{EYES_SERVER_URL}", "needs an address such as"},
+    {"EYES_WEBHOOK_URL={orgId}/events", "needs an address such as"},
+    {"EYES_WEBHOOK_URL=https://u:" CANARY "@e.example.com", "EYES_WEBHOOK_URL = (not shown)"},
+    {"EYES_EVENTS_LISTEN=example.com", "EYES_EVENTS_LISTEN"},
+    {"EYES_EVENTS_LISTEN=127.0.0.1", "in EYES_LISTEN already"},
+    {"EYES_EVENT_MAX=11M", "a size from 16K to 10M"},
+    {"EYES_WEBHOOK_SECRET=" CANARY "\n", "EYES_WEBHOOK_SECRET = (not shown)"},
     {"GITHUB_WEBHOOK_SECRET=" CANARY "\n", "GITHUB_WEBHOOK_SECRET = (not shown)"},
 };
 
@@ -319,6 +333,27 @@ static void test_listen(void **state)
 	assert_string_equal(f->options.listen[1].text, "[2001:db8::1]:80");
 	assert_string_equal(f->options.listen[2].text, "0.0.0.0:0");
 	assert_string_equal(f->options.listen[3].text, "[::]:0");
+}
+
+static void test_events(void **state)
+{
+	struct fixture *f = *state;
+
+	load(f,
+	    LIST("HOME=/x", "EYES_EVENTS=relay", "EYES_EVENTS_LISTEN=192.0.2.1:81,[::1]:81",
+	        "EYES_WEBHOOK_URL={EYES_SERVER_URL}/e?o={orgId}&s={serverId}&i={instanceId}"),
+	    NULL);
+	assert_int_equal(f->problems.count, 0);
+	assert_int_equal(f->options.events_mode, OPTIONS_EVENTS_RELAY);
+	assert_int_equal(f->options.events_listen_count, 2);
+	assert_string_equal(f->options.events_listen[1].text, "[::1]:81");
+	assert_string_equal(
+	    f->options.webhook_url, "{EYES_SERVER_URL}/e?o={orgId}&s={serverId}&i={instanceId}");
+	assert_non_null(strstr(f->options.github_url, "/api/externals/github/events?"));
+	assert_int_equal(f->options.event_max, 1 << 20);
+	assert_int_equal(f->options.webhook_interval_ms, 3600000);
+	load(f, LIST("HOME=/x", "EYES_EVENTS_LISTEN=127.0.0.1:0", "EYES_LISTEN=127.0.0.1:0"), NULL);
+	assert_int_equal(f->problems.count, 0);
 }
 
 static void test_proxies_in_both_spellings(void **state)
@@ -495,6 +530,7 @@ int main(void)
 	    TEST(test_all_problems_of_a_file_are_told),
 	    TEST(test_numbers_with_units),
 	    TEST(test_listen),
+	    TEST(test_events),
 	    TEST(test_proxies_in_both_spellings),
 	    TEST(test_printing_shows_no_secret),
 	    TEST(test_secrets_in_a_file_for_everybody),
