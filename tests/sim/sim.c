@@ -255,6 +255,8 @@ static bool start(struct sim *sim, SSL_CTX **tls, struct err *err)
 		return false;
 	sim->started_us = clock_monotonic_us();
 	sim->context = "";
+	sim->tls_folder = options.tls_dir;
+	sim->plain = options.plain;
 	sim_recorder_init(&sim->recorder, options.record > 0 ? (unsigned)options.record : 0);
 	sim->faults = sim_faults_new(sim->loop, sim->kind->token, on_late_request, sim);
 	sim_faults_set_rate(

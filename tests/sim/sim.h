@@ -68,7 +68,9 @@ struct sim {
 	struct sim_faults *faults;
 	struct sim_recorder recorder;
 	struct sim_violations violations;
-	const char *context; /* "/bitbucket" or "" */
+	const char *context;    /* "/bitbucket" or "" */
+	const char *tls_folder; /* --tls-dir, or NULL */
+	bool plain;
 	struct sim_table *routes, *control;
 	uint64_t started_us;
 	uint64_t requests; /* outside /sim/ */

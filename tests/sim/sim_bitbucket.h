@@ -10,7 +10,8 @@
  *      "tokens":[{"token","user","read":[WHERE],"write":[WHERE],"admin":[WHERE],"revoked":false,
  *                 "failure":{"status":401,"exception":"...","message":"..."}}],
  *      "commits":{"PRJ/slug":["<sha>"]}, "remove":["PRJ/slug"], "any_commit":true,
- *      "version":"9.4.0", "ref_quirk":false, "not_found_empty":false}
+ *      "version":"9.4.0", "ref_quirk":false, "not_found_empty":false} and what
+ *      sim_bitbucket_hooks.h tells of webhooks, events and moved repositories
  *     WHERE is "*", "PRJ/..." with "*" for all of the project, or "PRJ/slug". A token that is named
  *     again is replaced. Every commit (40 hex digits) is known in repositories with any_commit;
  *     generated ones have it, and with --any-commit all.
@@ -42,7 +43,7 @@ struct bitbucket_project {
 
 struct bitbucket_repository {
 	uint32_t id;
-	const struct bitbucket_project *project;
+	struct bitbucket_project *project;
 	char *slug, *name;
 	bool is_public, archived, any_commit, removed;
 	struct map commits; /* 20 bytes -> the repository itself */
@@ -97,6 +98,9 @@ struct bitbucket {
 	uint32_t project_count, repository_count, repository_room;
 	struct map by_project; /* lower-case "key/" */
 	struct map by_slug;    /* lower-case "key/slug" */
+	struct map moved_from; /* the same of repositories that have another address now */
+	int moved;             /* what is answered there: 0 a redirect, 1 in place, 2 a 404 */
+	struct hooks *hooks;   /* sim_bitbucket_hooks.h */
 	struct map tokens;     /* token -> struct bitbucket_token */
 	struct map statuses, commits;
 	struct build_entry *oldest, *newest;
@@ -111,6 +115,12 @@ struct bitbucket_repository *bitbucket_add_repository(
     struct bitbucket *bb, struct bitbucket_project *project, const char *slug);
 struct bitbucket_repository *bitbucket_find_repository(
     const struct bitbucket *bb, const char *key, const char *slug);
+/* The one that was there before it was renamed or moved, or NULL. */
+struct bitbucket_repository *bitbucket_find_moved(
+    const struct bitbucket *bb, const char *key, const char *slug);
+/* False: there is one at the new address. */
+bool bitbucket_rename(struct bitbucket *bb, struct bitbucket_repository *repository,
+    const char *key, const char *slug);
 void bitbucket_add_commit(struct bitbucket_repository *repository, const unsigned char sha[20]);
 bool bitbucket_knows_commit(const struct bitbucket *bb,
     const struct bitbucket_repository *repository, const unsigned char sha[20]);
@@ -161,8 +171,10 @@ void bitbucket_setup_generated(struct bitbucket *bb, unsigned count);
 
 /* sim_bitbucket_builds.c, sim_bitbucket_repositories.c: routes */
 sim_route_fn bitbucket_post_build, bitbucket_get_build, bitbucket_post_old, bitbucket_get_old;
-sim_route_fn bitbucket_properties, bitbucket_build_capabilities, bitbucket_webhook_capabilities;
+sim_route_fn bitbucket_properties, bitbucket_build_capabilities;
 sim_route_fn bitbucket_list_all, bitbucket_list_project, bitbucket_get_repository;
-sim_route_fn bitbucket_get_commit, bitbucket_list_webhooks;
+sim_route_fn bitbucket_get_commit;
+void bitbucket_write_repository(const struct bitbucket *bb, struct buf *out,
+    const struct bitbucket_repository *repository, const char *base);
 
 #endif

@@ -108,6 +108,27 @@ static bool refuse_level(struct sim_request *request, struct bitbucket *bb)
 	return false;
 }
 
+/* 307 to the same resource of the repository at its new address. */
+static void redirect(struct sim_request *request, const struct bitbucket_repository *repository)
+{
+	struct buf to;
+	char origin[320];
+	const char *projects = strstr(request->path, "/projects/");
+	const char *repos = projects ? strstr(projects + 10, "/repos/") : NULL;
+	const char *rest = repos ? repos + 7 + strcspn(repos + 7, "/") : "";
+	sim_request_origin(request, origin, sizeof(origin));
+	buf_init(&to, 65536);
+	buf_printf(&to, "%s%.*s/projects/", origin, projects ? (int)(projects - request->path) : 0,
+	    request->path);
+	codec_url_encode(&to, repository->project->key);
+	buf_puts(&to, "/repos/");
+	codec_url_encode(&to, repository->slug);
+	buf_printf(&to, "%s%s%s", rest, *request->query ? "?" : "", request->query);
+	sim_answer_field(request, "Location", to.data);
+	sim_answer(request, 307, NULL, "", 0);
+	buf_free(&to);
+}
+
 bool bitbucket_open_repository(struct sim_request *request, struct bitbucket *bb,
     const struct bitbucket_token *token, enum bitbucket_level level,
     const struct bitbucket_repository **repository)
@@ -115,6 +136,15 @@ bool bitbucket_open_repository(struct sim_request *request, struct bitbucket *bb
 	const char *key = request->variable[0];
 	const char *slug = request->variable[1];
 	*repository = bitbucket_find_repository(bb, key, slug);
+	if (!*repository && bb->moved < 2) {
+		*repository = bitbucket_find_moved(bb, key, slug);
+		if (*repository && bb->moved == 0) {
+			if (bitbucket_level(token, *repository) < LEVEL_READ)
+				return refuse_level(request, bb);
+			redirect(request, *repository);
+			return false;
+		}
+	}
 	if (*repository)
 		return bitbucket_level(token, *repository) >= level || refuse_level(request, bb);
 	if (!bitbucket_project(bb, key, false))

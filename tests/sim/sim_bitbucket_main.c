@@ -1,5 +1,5 @@
 /* sim-bitbucket: the options and the table of routes. See sim.h and sim_bitbucket.h. */
-#include "sim/sim_bitbucket.h"
+#include "sim/sim_bitbucket_hooks.h"
 
 #include "base/mem.h"
 #include <stdlib.h>
@@ -8,9 +8,9 @@
 static struct {
 	const char *context, *version;
 	bool demo, any_commit, ref_quirk, not_found_empty;
-	long repositories, history;
+	long repositories, history, deliveries;
 	struct sim_list admin_tokens;
-} options = {.context = "", .version = "9.4.0", .history = 200000};
+} options = {.context = "", .version = "9.4.0", .history = 200000, .deliveries = 5000};
 
 static const struct sim_option option_table[] = {
     {"context", SIM_TEXT, &options.context, "context path, such as /bitbucket"},
@@ -24,6 +24,8 @@ static const struct sim_option option_table[] = {
     {"ref-quirk", SIM_FLAG, &options.ref_quirk, "same key with another ref: 500"},
     {"not-found-empty", SIM_FLAG, &options.not_found_empty, "404 with an empty body"},
     {"history", SIM_INTEGER, &options.history, "keep so many writes of statuses (200000)"},
+    {"deliveries", SIM_INTEGER, &options.deliveries,
+        "remember so many deliveries of events (5000)"},
     {0},
 };
 
@@ -42,6 +44,14 @@ static const struct sim_route routes[] = {
     {"GET", REPOSITORY, bitbucket_get_repository},
     {"GET", REPOSITORY "/commits/{}", bitbucket_get_commit},
     {"GET", REPOSITORY "/webhooks", bitbucket_list_webhooks},
+    {"POST", REPOSITORY "/webhooks", bitbucket_post_webhook},
+    {"POST", REPOSITORY "/webhooks/test", bitbucket_test_webhook},
+    {"GET", REPOSITORY "/webhooks/{}", bitbucket_get_webhook},
+    {"PUT", REPOSITORY "/webhooks/{}", bitbucket_put_webhook},
+    {"DELETE", REPOSITORY "/webhooks/{}", bitbucket_delete_webhook},
+    {"GET", REPOSITORY "/webhooks/{}/latest", bitbucket_webhook_latest},
+    {"GET", REPOSITORY "/webhooks/{}/statistics", bitbucket_webhook_statistics},
+    {"GET", REPOSITORY "/webhooks/{}/statistics/summary", bitbucket_webhook_summary},
     {0},
 };
 
@@ -80,6 +90,11 @@ static const struct sim_route control[] = {
     {"GET", "/sim/statuses", get_statuses},
     {"GET", "/sim/latency", get_latency},
     {"DELETE", "/sim/latency", delete_latency},
+    {"POST", "/sim/push", bitbucket_post_push},
+    {"POST", "/sim/pull-request", bitbucket_post_pull_request},
+    {"POST", "/sim/redeliver", bitbucket_redeliver},
+    {"GET", "/sim/webhooks", bitbucket_control_webhooks},
+    {"GET", "/sim/deliveries", bitbucket_control_deliveries},
     {0},
 };
 
@@ -109,6 +124,7 @@ static void add_state(void *app, json_t *state)
 	json_object_set_new(state, "statuses", json_integer((json_int_t)bb->statuses.count));
 	json_object_set_new(state, "forgotten", json_integer((json_int_t)bb->forgotten));
 	json_object_set_new(state, "states", states);
+	hooks_state(bb->hooks, state);
 }
 
 static void setup_from_options(struct bitbucket *bb)
@@ -131,6 +147,7 @@ static void reset(void *app, bool all)
 	struct bitbucket *bb = app;
 	bitbucket_forget_statuses(bb);
 	bitbucket_clear_latency(bb);
+	hooks_reset(bb->hooks, all);
 	if (!all)
 		return;
 	bitbucket_model_clear(bb);
@@ -145,6 +162,7 @@ static bool start(struct sim *sim, struct err *err)
 	struct bitbucket *bb = mem_zero(sizeof(*bb));
 	bb->sim = sim;
 	bb->entries_max = options.history > 0 ? (uint64_t)options.history : 1;
+	bb->hooks = hooks_new(bb, options.deliveries > 2 ? (uint64_t)options.deliveries : 2);
 	map_init(&bb->statuses);
 	map_init(&bb->commits);
 	bitbucket_model_clear(bb);
@@ -157,12 +175,14 @@ static bool start(struct sim *sim, struct err *err)
 static void stop(struct sim *sim)
 {
 	struct bitbucket *bb = sim->app;
+	hooks_free(bb->hooks);
 	bitbucket_forget_statuses(bb);
 	bitbucket_model_clear(bb);
 	map_free(&bb->statuses);
 	map_free(&bb->commits);
 	map_free(&bb->tokens);
 	map_free(&bb->by_slug);
+	map_free(&bb->moved_from);
 	map_free(&bb->by_project);
 	free(bb);
 }

@@ -55,6 +55,34 @@ struct bitbucket_repository *bitbucket_find_repository(
 	return repository && !repository->removed ? repository : NULL;
 }
 
+struct bitbucket_repository *bitbucket_find_moved(
+    const struct bitbucket *bb, const char *key, const char *slug)
+{
+	struct sim_name name = sim_name_lower(key, slug);
+	struct bitbucket_repository *repository = sim_name_get(&bb->moved_from, &name);
+	return repository && !repository->removed ? repository : NULL;
+}
+
+bool bitbucket_rename(struct bitbucket *bb, struct bitbucket_repository *repository,
+    const char *key, const char *slug)
+{
+	struct sim_name from = sim_name_lower(repository->project->key, repository->slug);
+	struct sim_name to = sim_name_lower(key, slug);
+	struct bitbucket_repository *there = sim_name_get(&bb->by_slug, &to);
+	if (there && !there->removed)
+		return false;
+	sim_name_remove(&bb->by_slug, &from);
+	sim_name_remove(&bb->moved_from, &to);
+	sim_name_put(&bb->moved_from, &from, repository);
+	sim_name_put(&bb->by_slug, &to, repository);
+	repository->project = bitbucket_project(bb, key, true);
+	free(repository->slug);
+	repository->slug = mem_string(slug);
+	free(repository->name);
+	repository->name = mem_string(slug);
+	return true;
+}
+
 void bitbucket_add_commit(struct bitbucket_repository *repository, const unsigned char sha[20])
 {
 	map_put(&repository->commits, sha, 20, repository);
@@ -170,8 +198,11 @@ void bitbucket_model_clear(struct bitbucket *bb)
 	bb->repository_count = bb->repository_room = bb->project_count = 0;
 	map_free(&bb->tokens);
 	map_free(&bb->by_slug);
+	map_free(&bb->moved_from);
 	map_free(&bb->by_project);
 	map_init(&bb->tokens);
 	map_init(&bb->by_slug);
+	map_init(&bb->moved_from);
+	bb->moved = 0;
 	map_init(&bb->by_project);
 }

@@ -1,5 +1,4 @@
-/* What the server is and can do; repositories in pages; one repository, its commits and webhooks.
- */
+/* What the server is and can do; repositories in pages; one repository and its commits. */
 #include "sim/sim_bitbucket.h"
 
 #include "base/clock.h"
@@ -35,30 +34,6 @@ void bitbucket_build_capabilities(struct sim_request *request, void *app)
 	sim_answer_json(request, 200, json_pack("{s:o}", "buildStatus", list));
 }
 
-void bitbucket_webhook_capabilities(struct sim_request *request, void *app)
-{
-	static const struct {
-		const char *event;
-		int since;
-	} events[] = {{"repo:refs_changed", 0}, {"repo:modified", 0}, {"repo:forked", 0},
-	    {"repo:comment:added", 0}, {"repo:comment:edited", 0}, {"repo:comment:deleted", 0},
-	    {"mirror:repo_synchronized", 605}, {"pr:opened", 0}, {"pr:from_ref_updated", 700},
-	    {"pr:modified", 0}, {"pr:reviewer:updated", 0}, {"pr:reviewer:approved", 0},
-	    {"pr:reviewer:unapproved", 0}, {"pr:reviewer:needs_work", 0}, {"pr:merged", 0},
-	    {"pr:declined", 0}, {"pr:deleted", 0}, {"pr:comment:added", 0},
-	    {"pr:comment:edited", 0}, {"pr:comment:deleted", 0}};
-	struct bitbucket *bb = app;
-	if (bb->version < 605) {
-		bitbucket_not_found(request, app);
-		return;
-	}
-	json_t *list = json_array();
-	for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (bb->version >= events[i].since)
-			json_array_append_new(list, json_string(events[i].event));
-	sim_answer_json(request, 200, json_pack("{s:o}", "application-webhooks", list));
-}
-
 /* ---- repositories ---- */
 
 static void write_project(struct buf *out, const struct bitbucket_project *project)
@@ -74,7 +49,7 @@ static void write_project(struct buf *out, const struct bitbucket_project *proje
 	buf_putc(out, '}');
 }
 
-static void write_repository(const struct bitbucket *bb, struct buf *out,
+void bitbucket_write_repository(const struct bitbucket *bb, struct buf *out,
     const struct bitbucket_repository *repository, const char *base)
 {
 	const struct bitbucket_project *project = repository->project;
@@ -247,7 +222,7 @@ static void answer_page(struct sim_request *request, struct bitbucket *bb, struc
 		}
 		if (size++)
 			buf_putc(&out, ',');
-		write_repository(bb, &out, repository, base);
+		bitbucket_write_repository(bb, &out, repository, base);
 	}
 	buf_putc(&out, ']');
 	sim_put_integer(&out, "size", size);
@@ -301,7 +276,7 @@ void bitbucket_get_repository(struct sim_request *request, void *app)
 	sim_request_origin(request, base, 320);
 	strncat(base, bb->sim->context, sizeof(base) - strlen(base) - 1);
 	buf_init(&out, 64 * 1024);
-	write_repository(bb, &out, repository, base);
+	bitbucket_write_repository(bb, &out, repository, base);
 	sim_answer_buf(request, 200, &out);
 }
 
@@ -326,17 +301,4 @@ void bitbucket_get_commit(struct sim_request *request, void *app)
 	    json_pack("{s:s,s:s%,s:{s:s,s:s},s:I,s:s,s:[]}", "id", id, "displayId", id, (size_t)11,
 	        "author", "name", "jane", "emailAddress", "jane@example.com", "authorTimestamp",
 	        (json_int_t)clock_wall_ms(), "message", "a commit", "parents"));
-}
-
-/* Only the list, which proves REPO_ADMIN; what webhooks are comes in a later issue. */
-void bitbucket_list_webhooks(struct sim_request *request, void *app)
-{
-	struct bitbucket *bb = app;
-	const struct bitbucket_token *token;
-	const struct bitbucket_repository *repository;
-	if (bitbucket_sign_in(request, bb, &token) &&
-	    bitbucket_open_repository(request, bb, token, LEVEL_ADMIN, &repository))
-		sim_answer_json(request, 200,
-		    json_pack("{s:i,s:i,s:b,s:[],s:i}", "size", 0, "limit", LIMIT_DEFAULT,
-		        "isLastPage", 1, "values", "start", 0));
 }

@@ -1,6 +1,6 @@
 /* Filling the simulated Bitbucket: POST /sim/setup, --demo, --repositories. The format stands in
  * sim_bitbucket.h. */
-#include "sim/sim_bitbucket.h"
+#include "sim/sim_bitbucket_hooks.h"
 
 #include "base/codec.h"
 #include "base/mem.h"
@@ -178,7 +178,8 @@ bool bitbucket_setup(struct bitbucket *bb, const json_t *json, struct err *err)
 {
 	if (!sim_json_known(json,
 	        "projects repositories tokens commits remove any_commit version ref_quirk "
-	        "not_found_empty",
+	        "not_found_empty mask_secrets summary_by_event iso_dates time_scale base_url "
+	        "delivery_timeout_ms delivery_connections in_flight_max rename moved",
 	        err))
 		return false;
 	bb->any_commit = sim_json_bool(json, "any_commit", bb->any_commit);
@@ -191,7 +192,8 @@ bool bitbucket_setup(struct bitbucket *bb, const json_t *json, struct err *err)
 	       setup_each(bb, json_object_get(json, "repositories"), setup_repository, err) &&
 	       setup_each(bb, json_object_get(json, "tokens"), setup_token, err) &&
 	       setup_commits(bb, json_object_get(json, "commits"), err) &&
-	       setup_each(bb, json_object_get(json, "remove"), setup_removed, err);
+	       setup_each(bb, json_object_get(json, "remove"), setup_removed, err) &&
+	       hooks_setup(bb->hooks, json, err);
 }
 
 void bitbucket_setup_demo(struct bitbucket *bb)

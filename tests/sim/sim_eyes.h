@@ -3,7 +3,8 @@
  * command feed that this project defines (2), checked strictly.
  *
  * Control API, beside what sim.h has:
- *   POST /sim/setup      {"keys":[{"key","teamId","user","permissions":["read","write","execute",
+ *   POST /sim/setup      {"events" (see
+ * below),"keys":[{"key","teamId","user","permissions":["read","write","execute",
  *     "merge"],"createdBy","purpose","expiresAt","revoked":false,"status":0}]}
  *     permissions: all four when absent; status: answered to every call with the key. A key that is
  *     named again is replaced.
@@ -27,18 +28,38 @@
  *     "added_us","first_given_us","accepted_us","outcome_us"}]}: added ones, not generated ones
  *   POST /sim/redeliver  {"ids":[...]} or {"all":true,"unfinished":false}: give them again;
  *     unfinished: only those without a final outcome
- *   GET  /sim/acks       ?since=N&id=&outcome=&limit= ->
- * {"last":N,"acks":[{"number","time_ms","us", "id","outcome","error","request"}]}: the last --acks
- * N, in order POST /sim/batches    {"batches":[{"id","pointerId","startedAt"
- * (now),"passed","failed", "unresolved","new","aborted","empty","total" (sum),"status"
- * (Completed),"batchUrl" (made), "tests":[...]}]}: added, or changed by id GET  /sim/state adds
- * organization, keys, feed{}, acks, outcomes{}, generators[], batches
+ *   GET  /sim/acks       ?since=N&id=&outcome=&limit= -> {"last":N,"acks":[{"number","time_ms",
+ *     "us","id","outcome","error","request"}]}: the last --acks N, in order
+ *   POST /sim/batches    {"batches":[{"id","pointerId","startedAt" (now),"passed","failed",
+ *     "unresolved","new","aborted","empty","total" (sum),"status" (Completed),"batchUrl" (made),
+ *     "tests":[...]}]}: added, or changed by id
+ *   GET  /sim/state adds organization, keys, feed{}, acks, outcomes{}, generators[], batches,
+ *     events{count,bitbucket,github,pings,duplicates,other_body,without_key,unsigned,forged,refused,
+ *     bytes}
+ *
+ * Events: POST /api/externals/bitbucket/events?orgId=&serverId= and /api/externals/github/events.
+ * Where Eyes takes Bitbucket's is not documented by Applitools: this is the default of this
+ * project. 400 for what is not an event (no serverId, no X-Event-Key and X-Request-Id or their
+ * GitHub counterparts X-GitHub-Event and X-GitHub-Delivery, not application/json, not strict JSON
+ * in UTF-8), 404 for another organization, 401 for an API key that is not ours; each is a violation
+ * too. Calls without a key are taken, as from Bitbucket itself. POST /sim/setup
+ * {"events":{"secret","github_secret" (null: none),"require_key":false,
+ *     "require_signature":false}}: the last two answer 401; pings need no signature
+ *   GET  /sim/events     ?since=N&repository=PRJ/slug&event=&request_id=&limit= -> {"last":N,
+ *     "oldest":N,"events":[{"number","source":"bitbucket"|"github","event","request_id",
+ *     "repository" (of a pull request: the target's; "" in a ping),"sha256" (of the body),"size",
+ *     "signature":"none"|"unchecked" (no secret is set up)|"ok"|"wrong","key" (given),"before" (the
+ *     number of the first with this request id, 0: none),"other_body" (than that one),"server",
+ *     "instance" (of the query),"content_type","user_agent","arrived_us","time_ms","request"}]}: in
+ *     the order of arrival, the last --events N
  */
 #ifndef SIM_EYES_H
 #define SIM_EYES_H
 
 #include "sim/sim.h"
 #include "sim/sim_name.h"
+
+#define EYES_EVENT_PATHS "/api/externals/"
 
 struct eyes_key {
 	char *key;
@@ -84,6 +105,7 @@ struct eyes_ack {
 struct eyes_wait;
 struct eyes_generator;
 struct eyes_batches;
+struct eyes_events;
 
 struct eyes {
 	struct sim *sim;
@@ -107,6 +129,7 @@ struct eyes {
 	uint64_t polls, empty_polls, given;
 	unsigned waiting, most_waiting;
 	struct eyes_batches *batches;
+	struct eyes_events *events;
 };
 
 /* sim_eyes_check.c; what returns false has answered */
@@ -155,5 +178,13 @@ void eyes_clear_generators(struct eyes *eyes);
 sim_route_fn eyes_list_batches, eyes_get_batch, eyes_post_batches;
 size_t eyes_batch_count(const struct eyes *eyes);
 void eyes_clear_batches(struct eyes *eyes);
+
+/* sim_eyes_events.c */
+void eyes_events_new(struct eyes *eyes, uint64_t size);
+void eyes_events_free(struct eyes *eyes);
+void eyes_events_reset(struct eyes *eyes, bool all); /* all: also what was set up */
+bool eyes_events_setup(struct eyes *eyes, const json_t *json, struct err *err);
+json_t *eyes_events_json(const struct eyes *eyes);
+sim_route_fn eyes_post_bitbucket_event, eyes_post_github_event, eyes_list_events;
 
 #endif

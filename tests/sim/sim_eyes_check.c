@@ -86,15 +86,23 @@ static void check_headers(struct eyes *eyes, const struct sim_request *request)
 bool eyes_before(struct sim_request *request, void *app)
 {
 	struct eyes *eyes = app;
+	const char *text = eyes_request_key(request);
+	bool is_event = strncmp(request->path, EYES_EVENT_PATHS, sizeof(EYES_EVENT_PATHS) - 1) == 0;
 	if (strncmp(request->path, "/api/", 5) != 0)
 		return true;
-	check_headers(eyes, request);
-	const char *text = eyes_request_key(request);
+	if (is_event)
+		check_url(eyes, request);
+	else
+		check_headers(eyes, request);
+	if (is_event && !text)
+		return true; /* from Bitbucket or GitHub itself */
 	struct sim_name name = sim_name_text(text ? text : "");
 	const struct eyes_key *key = text ? sim_name_get(&eyes->keys, &name) : NULL;
 	bool expired = key && key->expires_ms && key->expires_ms <= request->wall_ms;
 	if (key && !key->revoked && !expired && !key->status)
 		return true;
+	if (is_event && !key)
+		violation(eyes, request, "an event with a key that is not ours");
 	sim_answer(request, key && key->status ? key->status : 401, NULL, "", 0);
 	return false;
 }
@@ -162,7 +170,8 @@ bool eyes_setup(struct eyes *eyes, const json_t *json, struct err *err)
 {
 	size_t i;
 	json_t *item;
-	if (!sim_json_known(json, "keys", err))
+	if (!sim_json_known(json, "keys events", err) ||
+	    !eyes_events_setup(eyes, json_object_get(json, "events"), err))
 		return false;
 	json_array_foreach(json_object_get(json, "keys"), i, item)
 	{

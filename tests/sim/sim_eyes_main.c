@@ -9,11 +9,12 @@
 static struct {
 	const char *organization, *feed_path;
 	bool demo, no_feed;
-	long feed_status, acks, max_wait, redeliver_after_ms;
+	long feed_status, acks, events, max_wait, redeliver_after_ms;
 	struct sim_list keys;
 } options = {.organization = "demo-org",
     .feed_path = "/api/scm/v1/orgs/{orgId}/commands",
     .acks = 100000,
+    .events = 200000,
     .max_wait = 60};
 
 static const struct sim_option option_table[] = {
@@ -26,6 +27,7 @@ static const struct sim_option option_table[] = {
     {"max-wait", SIM_INTEGER, &options.max_wait, "longest long poll in seconds (60)"},
     {"redeliver-after-ms", SIM_INTEGER, &options.redeliver_after_ms, "see POST /sim/feed"},
     {"acks", SIM_INTEGER, &options.acks, "remember so many acknowledgements (100000)"},
+    {"events", SIM_INTEGER, &options.events, "remember so many events (200000)"},
     {0},
 };
 
@@ -39,6 +41,8 @@ static void get_long(struct sim_request *request, void *app)
 static struct sim_route routes[] = {
     {"GET", NULL, eyes_get_feed},
     {"POST", NULL, eyes_post_ack},
+    {"POST", EYES_EVENT_PATHS "bitbucket/events", eyes_post_bitbucket_event},
+    {"POST", EYES_EVENT_PATHS "github/events", eyes_post_github_event},
     {"GET", "/api/v1/auth/api-key-validation", eyes_answer_key_validation},
     {"GET", "/api/v1/batches", eyes_list_batches},
     {"GET", "/api/v1/batches/{}", eyes_get_batch},
@@ -91,6 +95,7 @@ static const struct sim_route control[] = {
     {"GET", "/sim/commands", eyes_list_commands},
     {"POST", "/sim/redeliver", eyes_redeliver},
     {"GET", "/sim/acks", eyes_list_acks},
+    {"GET", "/sim/events", eyes_list_events},
     {"POST", "/sim/batches", eyes_post_batches},
     {0},
 };
@@ -112,6 +117,7 @@ static void add_state(void *app, json_t *state)
 	json_object_set_new(state, "feed", feed);
 	json_object_set_new(state, "acks", json_integer((json_int_t)eyes->last_ack));
 	json_object_set_new(state, "outcomes", outcomes);
+	json_object_set_new(state, "events", eyes_events_json(eyes));
 	json_object_set_new(state, "generators", eyes_generators_json(eyes));
 	json_object_set_new(state, "batches", json_integer((json_int_t)eyes_batch_count(eyes)));
 }
@@ -140,6 +146,7 @@ static void reset(void *app, bool all)
 	eyes_clear_commands(eyes);
 	eyes_clear_generators(eyes);
 	eyes_clear_batches(eyes);
+	eyes_events_reset(eyes, all);
 	if (!all)
 		return;
 	eyes_clear_keys(eyes);
@@ -169,6 +176,7 @@ static bool start(struct sim *sim, struct err *err)
 	map_init(&eyes->keys);
 	map_init(&eyes->commands);
 	map_init(&eyes->request_ids);
+	eyes_events_new(eyes, options.events > 0 ? (uint64_t)options.events : 1);
 	setup_from_options(eyes);
 	static char ack_path[1024];
 	snprintf(ack_path, sizeof(ack_path), "%s/ack", eyes->feed_path);
@@ -185,6 +193,7 @@ static void stop(struct sim *sim)
 	eyes_clear_generators(eyes);
 	eyes_clear_batches(eyes);
 	eyes_clear_keys(eyes);
+	eyes_events_free(eyes);
 	map_free(&eyes->keys);
 	map_free(&eyes->commands);
 	map_free(&eyes->request_ids);
