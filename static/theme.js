@@ -1,7 +1,20 @@
-/* Runs before the first paint, so that a chosen appearance does not flash. */
+/*
+ * Runs before the first paint, so that a chosen appearance does not flash; and asks at once for what the first screen needs,
+ * while the modules are still on their way.
+ */
 try {
 	const theme = localStorage.getItem("eyes-scm-theme");
 	if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
 	/* storage is switched off: the system's appearance is used */
+}
+window.early = {};
+try {
+	const token = sessionStorage.getItem("eyes-scm-session");
+	for (const path of token ? ["start", "session", "status"] : ["start"]) {
+		window.early[path] = fetch("/api/v1/" + path, { cache: "no-store", headers: token ? { "X-Eyes-Scm-Token": token } : {} });
+		window.early[path].catch(() => {}); // asked again, and told, by the modules
+	}
+} catch {
+	/* the modules ask by themselves */
 }

@@ -1,8 +1,8 @@
 // What the console can do, each in its dialog: replace a token or the key, disable, drop, send a test status, replace a CA.
 import { api, get, post, query } from "./api.js";
-import { h, outside } from "./dom.js";
+import { h, outside, words } from "./dom.js";
 import { count, host, list, now, repos, shaUrl, span } from "./format.js";
-import { memory, on, state, tell } from "./state.js";
+import { memory, state, tell } from "./state.js";
 import { field, secretField, verdict } from "./components.js";
 import { confirm, dialog } from "./dialogs.js";
 import { liveCheck, refuse } from "./checks.js";
@@ -18,7 +18,7 @@ const nameList = (names) =>
 		? h(
 				"ul.list",
 				{ tabindex: "0", "aria-label": "Repositories" },
-				names.map((name) => h("li", null, name)),
+				names.map((name) => h("li", name)),
 			)
 		: null;
 
@@ -63,18 +63,14 @@ export function tokenDialog({ server, names, title, label = "Replace token", ena
 		made,
 		async (token, signal) =>
 			tokenAnswer(await post("tokens/check", { server: server.id, token, repositories: names }, { signal }), names),
-		{
-			checking: "Asking " + host(server?.url) + " whose token this is…",
-			context: () => ({ leg: "server", host: server?.url }),
-		},
+		{ checking: "Asking " + host(server?.url) + " whose token this is…" },
 	);
 	dialog({
 		title: title || "Replace the token of " + (names.length === 1 ? names[0] : repos(names.length)),
 		focus: made.input,
-		context: { host: server?.url },
 		body: [
 			made.element,
-			h("p.help", null, outside(server?.url + "/plugins/servlet/access-tokens/manage", "Open HTTP access tokens")),
+			h("p.help", outside(server?.url + "/plugins/servlet/access-tokens/manage", "Open HTTP access tokens")),
 		],
 		onclose: () => abort.abort(),
 		act: {
@@ -114,9 +110,8 @@ export function disableDialog({ server, names, waiting = 0, ondone }) {
 		[
 			h(
 				"p",
-				null,
-				"No more statuses are set, and the stored token is forgotten. Statuses already on commits stay. ",
-				waiting > 0 && [h("b", null, count(waiting, "update waits", "updates wait")), " and will be dropped."],
+				"The webhook is removed from Bitbucket, no more statuses are set, and the stored token is forgotten. Statuses already on commits stay. ",
+				waiting > 0 && [h("b", count(waiting, "update waits", "updates wait")), " and will be dropped."],
 			),
 			nameList(names),
 		],
@@ -127,7 +122,7 @@ export function disableDialog({ server, names, waiting = 0, ondone }) {
 			tell("changed");
 			ondone?.();
 		},
-		{ onclose: () => abort.abort(), context: { host: server?.url } },
+		{ onclose: () => abort.abort() },
 	);
 }
 
@@ -140,7 +135,6 @@ export function dropDialog({ updates, ondone }) {
 		[
 			h(
 				"p",
-				null,
 				n === 1 ? updates[0].repository + " keeps the status it has." : "Their commits keep the status they have.",
 				told ? " Eyes is told that " + (n === 1 ? "it was" : "they were") + " dropped." : "",
 			),
@@ -177,13 +171,12 @@ async function eachUpdate(what, updates) {
 export function keyDialog() {
 	const made = keyField({
 		replace: true,
-		help: "Of a user with Team Admin rights. Stored encrypted on this machine, never shown again.",
+		help: words("key_help"),
 	});
 	dialog({
 		title: "Replace the Eyes API key",
 		focus: made.input,
 		body: made.element,
-		context: { leg: "eyes" },
 		cancel: "Cancel",
 		act: {
 			label: "Replace key",
@@ -215,7 +208,7 @@ export function caDialog(server, ondone) {
 						toast("The CA of " + host(server.url) + " is replaced");
 						ondone?.();
 					} catch (error) {
-						answer.show({ kind: "bad", ...explain(error, { leg: "server", host: server.url }) });
+						answer.show({ kind: "bad", ...explain(error) });
 					}
 				},
 			}),
@@ -225,18 +218,12 @@ export function caDialog(server, ondone) {
 }
 
 export function removeDialog(server, ondone) {
-	confirm(
-		"Remove " + host(server.url) + "?",
-		h("p", null, "Nothing is enabled on it. It can be added again at any time."),
-		"Remove",
-		async () => {
-			await api("DELETE", "servers/" + server.id);
-			await loadStatus().catch(() => {});
-			toast(host(server.url) + " removed");
-			ondone?.();
-		},
-		{ context: { host: server.url } },
-	);
+	confirm("Remove " + host(server.url) + "?", h("p", words("remove")), "Remove", async () => {
+		await api("DELETE", "servers/" + server.id);
+		await loadStatus().catch(() => {});
+		toast(host(server.url) + " removed");
+		ondone?.();
+	});
 }
 
 /* The same road as a real status, seen step by step: stored, sent, answered. */
@@ -245,7 +232,7 @@ export function testDialog({ server, name, commit = "" }) {
 		answer = verdict();
 	const made = field({
 		label: "Commit",
-		help: "Its full SHA. Filled in with the newest one that Eyes tested, when there is one.",
+		help: words("sha_help"),
 		value: commit,
 		placeholder: "e07b1a94c2d85f6013ab97e4d1c05f8832b6a970",
 		mono: true,
@@ -280,16 +267,12 @@ export function testDialog({ server, name, commit = "" }) {
 							trace: hops,
 							list: h(
 								"p",
-								null,
 								outside(shaUrl({ repository: name, server: server.url, commit: sha }), "Open the commit"),
 							),
 						}
 					: {
 							kind: "bad",
-							...explain(
-								{ code: update.code, message: update.error || "It was not delivered" },
-								{ host: server.url, name },
-							),
+							...explain({ message: update.error || "It was not delivered" }),
 							trace: hops,
 						},
 		);
@@ -298,16 +281,14 @@ export function testDialog({ server, name, commit = "" }) {
 		title: "Send a test status",
 		focus: made.input,
 		cancel: "Close",
-		context: { host: server?.url, name },
 		onclose: () => abort.abort(),
 		body: [
 			h(
 				"p",
-				null,
 				"Sets ",
-				h("code", null, "tests/applitools-check"),
+				h("code", "tests/applitools-check"),
 				" to passed on one commit of ",
-				h("b", null, name),
+				h("b", name),
 				", over the same road as a real one.",
 			),
 			made.element,
@@ -324,31 +305,23 @@ export function testDialog({ server, name, commit = "" }) {
 				const begun = now() - 1000;
 				await post("test-status", { server: server.id, repository: name, commit: sha });
 				stages(null, sha);
-				for (let i = 0; i < 60 && !abort.signal.aborted; i++) {
+				for (let i = 0; i < 120 && !abort.signal.aborted; i++) {
 					const found = (
 						await get("updates" + query({ search: name, limit: 50 }), { signal: abort.signal })
-					).updates.find((at) => at.commit === sha && at.key === "tests/applitools-check" && new Date(at.ended) >= begun);
+					).updates.find(
+						(at) => at.commit === sha && at.key === "tests/applitools-check" && new Date(at.ended) >= begun,
+					);
 					if (found?.outcome) {
 						stages(found, sha);
 						box.act.querySelector("span").textContent = "Send again";
 						return false;
 					}
-					await new Promise((resolve) => {
-						const timer = setTimeout(resolve, 1000);
-						on(
-							"event:update",
-							() => {
-								clearTimeout(timer);
-								resolve();
-							},
-							abort.signal,
-						);
-					});
+					await new Promise((resolve) => setTimeout(resolve, 500));
 				}
 				answer.show({
 					kind: "idle",
 					title: "It still waits",
-					todo: "See Updates, Not delivered, for the reason. You can close this.",
+					todo: words("still_waits"),
 				});
 				return false;
 			},

@@ -3,7 +3,7 @@ import { learnClock } from "./format.js";
 import { sessionToken } from "./state.js";
 
 export class ApiError extends Error {
-	constructor(status, error, retryAfter) {
+	constructor(status, error) {
 		super(error.message || "eyes-scm answered with HTTP " + status);
 		Object.assign(this, {
 			status,
@@ -13,8 +13,6 @@ export class ApiError extends Error {
 			field: error.field,
 			trace: error.trace,
 			certificate: error.certificate,
-			retryAfter,
-			data: error.data,
 		});
 	}
 }
@@ -29,16 +27,23 @@ export function headers(extra) {
 	return token ? { ...extra, "X-Eyes-Scm-Token": token } : { ...extra };
 }
 
+/* theme.js asked already for what the first screen needs; each answer is used once. */
+function early(method, path) {
+	const asked = method === "GET" && window.early?.[path];
+	if (asked) delete window.early[path];
+	return asked;
+}
 async function send(method, path, body, signal) {
 	try {
-		return await fetch("/api/v1/" + path, {
-			method,
-			signal,
-			cache: "no-store",
-			credentials: "same-origin",
-			headers: headers(body === undefined ? {} : { "Content-Type": "application/json" }),
-			body: body === undefined ? undefined : JSON.stringify(body),
-		});
+		return await (early(method, path) ||
+			fetch("/api/v1/" + path, {
+				method,
+				signal,
+				cache: "no-store",
+				credentials: "same-origin",
+				headers: headers(body === undefined ? {} : { "Content-Type": "application/json" }),
+				body: body === undefined ? undefined : JSON.stringify(body),
+			}));
 	} catch (error) {
 		if (aborted(error)) throw error;
 		throw new ApiError(0, { code: "conn_lost", message: "No connection to eyes-scm", hint: "Is the service running?" });
@@ -46,20 +51,11 @@ async function send(method, path, body, signal) {
 }
 
 async function bodyOf(response) {
-	if (response.status === 204) return null;
 	try {
 		return await response.json();
 	} catch (error) {
 		if (aborted(error)) throw error;
-		return response.ok
-			? null
-			: {
-					error: {
-						code: "malformed",
-						message: "eyes-scm answered with HTTP " + response.status + " and no explanation",
-						hop: "browser to this machine",
-					},
-				};
+		return null; // 204, or what explains nothing
 	}
 }
 
@@ -75,7 +71,7 @@ export async function api(method, path, body, { signal, open } = {}) {
 			if (used === sessionToken()) await askAgain(); // else somebody signed in meanwhile
 			continue;
 		}
-		throw new ApiError(response.status, { ...(data?.error || {}), data }, Number(response.headers.get("Retry-After")) || 0);
+		throw new ApiError(response.status, data?.error || {});
 	}
 }
 export const get = (path, options) => api("GET", path, undefined, options);
@@ -84,11 +80,17 @@ export const post = (path, body, options) => api("POST", path, body, options);
 /* query({q: "a b", by: ""}) is "?q=a%20b"; empty ones are left out. */
 export function query(values) {
 	const text = Object.entries(values)
-		.filter(([, value]) => value !== "" && value !== null && value !== undefined)
+		.filter(([, value]) => (value ?? "") !== "")
 		.map(([name, value]) => name + "=" + encodeURIComponent(value))
 		.join("&");
 	return text ? "?" + text : "";
 }
+
+/* The record of "PROJECT/slug", if there is one. */
+export const findRepo = async (server, name, options) =>
+	(await get("repositories" + query({ server, search: name, limit: 50 }), options)).repositories.find(
+		(at) => at.project + "/" + at.slug === name,
+	);
 
 /* Saves an answer as a file; it needs the header, so a plain link does not do. */
 export async function download(path, name, pick) {

@@ -5,19 +5,17 @@ import { ago, host, shortProduct, time } from "./format.js";
 import { chosenServer, on, stale, state } from "./state.js";
 
 const room = document.getElementById("bridge");
-const LIGHTS = { ok: "ok", warn: "warn", bad: "bad", spin: "spin", off: "off", wait: "wait" };
 
 function pier(title, sub, open, short) {
 	return h(
 		"div.pier",
 		{ class: open ? "open" : "", title: sub },
-		h("b.long", null, title),
-		h("b.short", null, short || title),
-		h("span", null, sub),
+		h("b.long", title),
+		h("b.short", short || title),
+		h("span", sub),
 	);
 }
-const leg = ({ kind, word }, between) =>
-	h("div.leg", { class: kind }, light(LIGHTS[kind] || "off"), h("span", null, hidden(between + ": "), word));
+const leg = ({ kind, word }, between) => h("div.leg", { class: kind }, light(kind), h("span", hidden(between + ": "), word));
 
 const UNKNOWN = { kind: "off", word: "not set up" };
 const asOf = () => ({ kind: "off", word: "as of " + time(state.since) });
@@ -62,16 +60,12 @@ function lines(status) {
 	const source = { commands: "the command feed", batches: "the batches" }[eyes.source?.replace(/^auto:?/, "")] || eyes.source;
 	return h(
 		"div.spanmore",
-		null,
 		h(
 			"div",
-			null,
 			h(
 				"p",
-				null,
 				h(
 					"b",
-					null,
 					eyes.last_contact
 						? ["Last contact ", gone ? time(eyes.last_contact) : ticking(eyes.last_contact)]
 						: "No contact yet",
@@ -79,7 +73,6 @@ function lines(status) {
 			),
 			h(
 				"p.ink2",
-				null,
 				[eyes.way, source && "from " + source, account?.user && "with the key of " + account.user]
 					.filter(Boolean)
 					.join(", "),
@@ -92,18 +85,17 @@ function lines(status) {
 				const at = serverState(server);
 				return h(
 					"li",
-					null,
 					h(
 						"span.cut",
 						{ title: server.url },
-						h("b", null, host(server.url)),
+						h("b", host(server.url)),
 						" ",
 						server.version,
 						!gone && server.last_contact && [", ", ticking(server.last_contact)],
 					),
 					gone
-						? h("span.state.ink2", null, light("off"), "was: " + at.word)
-						: h("span.state", { class: "t-" + at.kind }, light(LIGHTS[at.kind]), at.word),
+						? h("span.state.ink2", light("off"), "was: " + at.word)
+						: h("span.state", { class: "t-" + at.kind }, light(at.kind), at.word),
 				);
 			}),
 		),
@@ -117,10 +109,10 @@ setInterval(() => {
 let mode = "";
 function draw() {
 	if (!mode) return void fill(room);
-	const console = mode === "console",
+	const whole = mode === "console",
 		servers = state.status?.servers || [];
 	const url = state.status?.eyes.origin || state.start?.configured?.eyes_url?.value;
-	const scm = console
+	const scm = whole
 		? servers.length === 1
 			? host(servers[0].url)
 			: servers.length
@@ -134,17 +126,15 @@ function draw() {
 			{ role: "group", "aria-label": "Connection" },
 			h(
 				"div",
-				null,
 				h(
 					"div.span",
-					null,
 					pier("Applitools Eyes", url ? host(url) : "not known yet", !url, "Eyes"),
 					leg(stale() ? asOf() : eyesLeg(), "Eyes to eyes-scm"),
 					pier("eyes-scm", "this machine"),
-					leg(stale() ? asOf() : scmLeg(console), "eyes-scm to Bitbucket"),
+					leg(stale() ? asOf() : scmLeg(whole), "eyes-scm to Bitbucket"),
 					pier("Bitbucket", scm || "not chosen yet", !scm),
 				),
-				console && state.status && lines(state.status),
+				whole && state.status && lines(state.status),
 			),
 		),
 	);

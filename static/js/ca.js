@@ -1,5 +1,5 @@
 // Giving eyes-scm the certificate of a private CA: a file from the browser's machine, or a path on eyes-scm's.
-import { h, icon, uid } from "./dom.js";
+import { h, icon, uid, words } from "./dom.js";
 import { date } from "./format.js";
 import { facts, field } from "./components.js";
 
@@ -28,13 +28,10 @@ export function caPanel({ use, path = "", onpath, certificate, title = "Give eye
 		const chosen = file.files[0];
 		if (!chosen) return;
 		file.value = "";
-		if (chosen.size > CA_MAX) return refuse("That file is too large", "A CA certificate has a few kB; up to 64 KiB are taken.");
+		if (chosen.size > CA_MAX)
+			return refuse("That file is too large", "A CA certificate has a few kB; up to 64 KiB are taken.");
 		const text = await chosen.text();
-		if (!text.includes("-----BEGIN CERTIFICATE-----"))
-			return refuse(
-				"That file holds no PEM certificate",
-				"It starts with “BEGIN CERTIFICATE”. A DER or PKCS#12 file must be converted first.",
-			);
+		if (!text.includes("-----BEGIN CERTIFICATE-----")) return refuse("That file holds no PEM certificate", words("pem"));
 		at.verdict.clear();
 		use({ ca: text });
 	}
@@ -45,28 +42,20 @@ export function caPanel({ use, path = "", onpath, certificate, title = "Give eye
 	}
 	return h(
 		"div.ca",
-		null,
-		h("h2.h3", null, title),
-		h("p.help", null, "A PEM file; whoever runs your Bitbucket has it. It is used for this server only."),
-		h(
-			"div.row",
-			null,
-			file,
-			h("label.btn", { for: id }, icon("file"), "Choose a file…"),
-			h("span.ink2", null, "or its path"),
-			at.box,
-		),
+		h("h2.h3", title),
+		h("p.help", words("ca_help")),
+		h("div.row", file, h("label.btn", { for: id }, icon("file"), "Choose a file…"), h("span.ink2", "or its path"), at.box),
 		at.verdict.element,
 		certificate &&
 			h(
 				"details",
 				{ open: true },
-				h("summary", null, "What the server showed"),
+				h("summary", "What the server showed"),
 				facts([
 					["Issued to", certificate.subject],
 					["Issued by", certificate.issuer],
 					["Valid", certificate.from && date(certificate.from) + " to " + date(certificate.expires)],
-					["SHA-256", certificate.sha256 && h("code", null, certificate.sha256)],
+					["SHA-256", certificate.sha256 && h("code", certificate.sha256)],
 				]),
 			),
 	);

@@ -6,7 +6,7 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /*
  * made: a field. look(value, signal) resolves to an answer for its verdict, with kind ok, warn or bad; what it throws becomes a bad one.
- * options: checking (words while it runs), context (for error copy), onchange (typing began), onanswer(answer), onenter, clean, quietly.
+ * options: checking (words while it runs), onchange (typing began), onanswer(answer), onenter, clean.
  */
 export function liveCheck(made, look, options = {}) {
 	let running = null,
@@ -48,7 +48,7 @@ export function liveCheck(made, look, options = {}) {
 		} catch (error) {
 			if (abort.signal.aborted || aborted(error)) return null;
 			if (!error.code) console.error(error);
-			answer = { kind: error.code === "key_rate" ? "idle" : "bad", error, ...explain(error, options.context?.(asked) || {}) };
+			answer = { kind: error.code === "key_rate" ? "idle" : "bad", error, ...explain(error) };
 		} finally {
 			clearTimeout(timer);
 		}

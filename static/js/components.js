@@ -1,21 +1,21 @@
 // Parts that screens are made of: buttons, fields, verdicts, menus, filters, tables, empty states.
-import { append, fill, h, hidden, icon, later, light, uid } from "./dom.js";
+import { append, fill, h, hidden, icon, later, light, uid, words } from "./dom.js";
 import { when, utc } from "./format.js";
 import { trace } from "./bridge.js";
 import { explain } from "./copy.js";
 import { on, stale } from "./state.js";
 
-export const NOT_CONNECTED = "There is no connection to eyes-scm: changes wait until it is back.";
+export const NOT_CONNECTED = words("offline");
 
-/* kind: "primary", "quiet", "danger", "small" and their mixtures. change: it changes something, so not while disconnected. */
-export function button(label, onclick, { kind = "", glyph, change, name, f } = {}) {
+/* kind: "primary", "quiet", "danger", "small" and their mixtures; "change": it changes something, so not while disconnected. */
+export function button(label, onclick, kind = "", { glyph, name, f } = {}) {
 	const element = h(
 		"button.btn",
-		{ type: "button", class: kind + (change ? " change" : ""), onclick, "aria-label": name, "data-f": f },
+		{ type: "button", class: kind, onclick, "aria-label": name, "data-f": f },
 		glyph && icon(glyph),
-		h("span", null, label),
+		h("span", label),
 	);
-	if (change && stale()) unavailable(element, NOT_CONNECTED);
+	if (/change/.test(kind) && stale()) unavailable(element, NOT_CONNECTED);
 	return element;
 }
 export const link = (label, href, kind = "", name) => h("a.btn", { href, class: kind, "aria-label": name }, label);
@@ -39,10 +39,9 @@ export function busy(element, is) {
 export const facts = (pairs) =>
 	h(
 		"dl.facts",
-		null,
 		pairs
-			.filter(([, value]) => value !== null && value !== undefined && value !== "")
-			.map(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
+			.filter(([, value]) => (value ?? "") !== "" && value !== false)
+			.map(([name, value]) => [h("dt", name), h("dd", value)]),
 	);
 
 /* The answer of a live check. show({kind, title, trace, facts, where, todo, list, actions}); it is in the page from the start. */
@@ -55,14 +54,14 @@ export function verdict(id = uid("verdict")) {
 		show(answer) {
 			const body = h("div", { class: answer.kind });
 			append(body, [
-				light(answer.kind === "checking" ? "spin" : answer.kind === "idle" ? "wait" : answer.kind, "", "lead-l"),
-				h("p.what", null, answer.title),
+				light(answer.kind === "checking" ? "spin" : answer.kind === "idle" ? "wait" : answer.kind),
+				h("p.what", answer.title),
 				answer.trace?.length > 1 && trace(answer.trace),
 				answer.facts && facts(answer.facts),
 				answer.list,
-				answer.where && h("p.ink2", null, answer.where),
-				answer.todo && h("p", null, answer.todo),
-				answer.actions?.length && h("div.row", null, answer.actions),
+				answer.where && h("p.ink2", answer.where),
+				answer.todo && h("p", answer.todo),
+				answer.actions?.length && h("div.row", answer.actions),
 			]);
 			fill(element, body);
 		},
@@ -102,10 +101,9 @@ export function field({
 		"aria-describedby": [helpId, answer.id].filter(Boolean).join(" "),
 		"aria-label": bare ? label : null,
 	});
-	const box = h("div.box", null, glyph && icon(glyph), input, action);
+	const box = h("div.box", glyph && icon(glyph), input, action);
 	const element = h(
 		"div.field",
-		null,
 		!bare && h("label", { for: id }, label),
 		help && h("p.help", { id: helpId }, help),
 		box,
@@ -144,13 +142,12 @@ export function secretField(options) {
 }
 
 /* A button that opens a menu. items: [{label, run, href, danger, checked, change}] or a string for a line of text. */
-export function menu(glyph, name, items, { small, f } = {}) {
+export function menu(glyph, name, items, { small } = {}) {
 	const room = h("div.menu");
 	const opener = iconButton(glyph, name, () => (room.children.length > 1 ? close() : open()), {
 		"aria-haspopup": "menu",
 		"aria-expanded": "false",
 		class: small ? "small" : "",
-		"data-f": f,
 	});
 	const close = (focus) => {
 		room.children[1]?.remove();
@@ -177,7 +174,7 @@ export function menu(glyph, name, items, { small, f } = {}) {
 						item.run?.();
 					},
 				},
-				checkable && h("span.tk", null, item.checked && icon("check")),
+				checkable && h("span.tk", item.checked && icon("check")),
 				item.label,
 			);
 			if (item.change && stale()) unavailable(choice, NOT_CONNECTED);
@@ -204,37 +201,30 @@ export function menu(glyph, name, items, { small, f } = {}) {
 	return append(room, opener);
 }
 
-/* Filters and tabs are links. items: [{label, n, href, on}] */
-export const segments = (name, items) =>
+/* Filters and tabs are links. items: [{label, n, href, on, run}] */
+const links = (kind, current) => (name, items) =>
 	h(
-		"nav.segs",
+		"nav." + kind,
 		{ "aria-label": name },
-		items.map((item) =>
+		items.map(({ label, n, href, on, run }) =>
 			h(
 				"a",
 				{
-					href: item.href,
-					"aria-current": item.on ? "true" : null,
-					onclick:
-						item.run &&
-						((event) => {
-							event.preventDefault();
-							item.run();
-						}),
+					href,
+					"data-f": label,
+					"aria-current": on ? current : null,
+					onclick(event) {
+						if (run) event.preventDefault();
+						run?.();
+					},
 				},
-				item.label,
-				item.n !== undefined && " " + item.n,
+				label,
+				n !== undefined && [" ", h("span.n", n)],
 			),
 		),
 	);
-export const tabs = (name, items) =>
-	h(
-		"nav.tabs",
-		{ "aria-label": name },
-		items.map((item) =>
-			h("a", { href: item.href, "aria-current": item.on ? "page" : null }, item.label, " ", h("span.n", null, item.n)),
-		),
-	);
+export const segments = links("segs", "true");
+export const tabs = links("tabs", "page");
 
 /* parts: {done, warn, bad} of total */
 export function progress(name) {
@@ -243,19 +233,19 @@ export function progress(name) {
 	return {
 		element,
 		set(parts, total) {
-			for (const [kind, bar] of Object.entries(bars)) bar.style.width = (100 * (parts[kind] || 0)) / Math.max(1, total) + "%";
+			for (const [kind, bar] of Object.entries(bars))
+				bar.style.width = (100 * (parts[kind] || 0)) / Math.max(1, total) + "%";
 			element.setAttribute("aria-valuemax", Math.max(1, total));
 			element.setAttribute("aria-valuenow", (parts.done || 0) + (parts.warn || 0) + (parts.bad || 0));
 		},
 	};
 }
 
-/* columns: [{label, class}] (label "" with vh text "name"); the body is the caller's. Roles are kept when it is shown as items. */
+/* columns: [label or {label, class}] ({name} is only heard); the body is the caller's. Roles are kept when it is shown as items. */
 export function table(caption, columns) {
 	const body = h("tbody", { role: "rowgroup" });
 	const element = h(
 		"div.wrap",
-		null,
 		h(
 			"table",
 			{ role: "table", "aria-label": caption },
@@ -268,8 +258,8 @@ export function table(caption, columns) {
 					columns.map((column) =>
 						h(
 							"th",
-							{ scope: "col", role: "columnheader", class: column.class || "" },
-							column.node || column.label || hidden(column.name),
+							{ scope: "col", role: "columnheader", class: column.class },
+							column.node || column.label || (column.name ? hidden(column.name) : column),
 						),
 					),
 				),
@@ -283,7 +273,7 @@ export const row = (cells, props) => h("tr", { role: "row", ...props }, cells);
 export const cell = (className, ...children) => h("td", { role: "cell", class: className }, children);
 
 export const empty = (title, text, ...actions) =>
-	h("div.empty", null, h("h2", null, title), text && h("p", null, text), actions.length > 0 && h("div.row", null, actions));
+	h("div.empty", h("h2", title), text && h("p", text), actions.length > 0 && h("div.row", actions));
 
 /* Rows of the final height, only when the answer takes longer than 150 ms. */
 export function skeleton(room, rows = 6) {
@@ -293,7 +283,7 @@ export function skeleton(room, rows = 6) {
 				h(
 					"div.skel",
 					{ "aria-hidden": "true" },
-					Array.from({ length: rows }, () => h("div", null, h("i"))),
+					Array.from({ length: rows }, () => h("div", h("i"))),
 				),
 			);
 	}, 150);
@@ -307,9 +297,26 @@ export function skeleton(room, rows = 6) {
 
 export const stamp = (at, sayToday) => h("time", { datetime: at, title: utc(at) }, when(at, sayToday));
 /* Words for what could not be read, with a way to try again. */
-export function trouble(error, again, context) {
-	const why = explain(error, context);
-	return h("div.panel", null, empty(why.title, [why.where, why.todo].filter(Boolean).join(". "), button("Try again", again)));
+export function trouble(error, again) {
+	const why = explain(error);
+	return h("div.panel", empty(why.title, [why.where, why.todo].filter(Boolean).join(". "), button("Try again", again)));
+}
+
+/* Reads and draws, again and again: with bones only the first time, and with words where it fails. */
+export function loader(room, signal, read, draw) {
+	let drawn = false;
+	return async function load() {
+		const ended = drawn ? () => {} : skeleton(room);
+		try {
+			const got = await read();
+			ended();
+			drawn = true;
+			draw(got);
+		} catch (error) {
+			ended();
+			if (!signal.aborted) fill(room, trouble(error, load));
+		}
+	};
 }
 
 /* A search field; run(words) 150 ms after the last key, Escape clears it. */
@@ -341,4 +348,4 @@ export function refresh(topics, fn, signal, pause = 300) {
 	signal.addEventListener("abort", soon.stop);
 }
 
-export const panel = (title, actions, ...body) => h("section.panel", null, h("header", null, h("h2", null, title), actions), body);
+export const panel = (title, actions, ...body) => h("section.panel", h("header", h("h2", title), actions), body);

@@ -1,19 +1,19 @@
 // Dialogs. The focus goes to the field, or to Cancel when it destroys something, and back to what opened it.
-import { h } from "./dom.js";
+import { h, uid } from "./dom.js";
 import { button, busy, verdict } from "./components.js";
 import { aborted, ApiError } from "./api.js";
 import { explain } from "./copy.js";
 
 /*
- * spec: title, body (nodes), act {label, kind, run}, cancel (label), focus (node), onclose, locked (Escape does nothing).
+ * spec: title, body (nodes), act {label, kind, run}, cancel (label), focus (node), onclose.
  * run resolves to close; resolves to false to stay; what it throws is shown in the dialog.
  */
 export function dialog(spec) {
 	const opener = document.activeElement,
 		answer = verdict(),
-		titleId = "dialog-" + Math.random().toString(36).slice(2, 8);
+		titleId = uid("dialog");
 	const cancel = button(spec.cancel || "Cancel", () => close(false));
-	const act = spec.act && button(spec.act.label, press, { kind: spec.act.kind || "primary" });
+	const act = spec.act && button(spec.act.label, press, spec.act.kind || "primary");
 	const element = h(
 		"dialog",
 		{ "aria-labelledby": titleId },
@@ -23,7 +23,7 @@ export function dialog(spec) {
 			h("h2", { id: titleId }, spec.title),
 			spec.body,
 			answer.element,
-			h("div.acts", null, cancel, act),
+			h("div.acts", cancel, act),
 		),
 	);
 	let closed = false;
@@ -48,7 +48,7 @@ export function dialog(spec) {
 			if ((await spec.act.run()) !== false) close(true);
 		} catch (error) {
 			if (!(error instanceof ApiError) && !aborted(error)) console.error(error);
-			if (!aborted(error)) answer.show({ kind: "bad", ...explain(error, spec.context) });
+			if (!aborted(error)) answer.show({ kind: "bad", ...explain(error) });
 		} finally {
 			busy(act, false);
 		}

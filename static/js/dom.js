@@ -2,16 +2,20 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/* h("p.help", {id: "x", onclick: f}, "text", node, [nodes], null): false and null attributes and children are left out. */
-export function h(spec, props, ...children) {
-	const [tag, ...classes] = spec.split(".");
-	const element = document.createElement(tag);
+/*
+ * h("p.help", {id: "x", onclick: f}, "text", node, [nodes], null): false and null attributes and children are left out, and
+ * so may the attributes be.
+ */
+export function h(spec, ...children) {
+	const [tag, ...classes] = spec.split("."),
+		element = document.createElement(tag),
+		props = children[0]?.constructor === Object ? children.shift() : {};
 	if (classes.length) element.className = classes.join(" ");
-	for (const [name, value] of Object.entries(props || {})) {
-		if (value === null || value === undefined || value === false) continue;
+	for (const [name, value] of Object.entries(props)) {
+		if (value === false || (value ?? null) === null) continue;
 		if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
 		else if (name === "class") element.className += " " + value;
-		else if (name === "value" || name === "checked" || name === "indeterminate") element[name] = value;
+		else if (name === "value" || name === "checked") element[name] = value;
 		else element.setAttribute(name, value === true ? "" : value);
 	}
 	append(element, children);
@@ -19,14 +23,25 @@ export function h(spec, props, ...children) {
 }
 
 export function append(element, children) {
-	for (const child of [children].flat(Infinity))
-		if (child !== null && child !== undefined && child !== false) element.append(child);
+	for (const child of [children].flat(Infinity)) if (child !== false && (child ?? null) !== null) element.append(child);
 	return element;
 }
 
+/* What tells a control from the others in its room. */
+const faceOf = (node) => node.dataset.f || node.getAttribute("aria-label") || node.id || node.textContent;
+
+/* The children become these; the focus stays on the control that looks the same. */
 export function fill(element, ...children) {
+	const focused =
+		element.contains(document.activeElement) && document.activeElement !== element && faceOf(document.activeElement);
 	element.replaceChildren();
-	return append(element, children);
+	append(element, children);
+	if (focused) refocus(element, focused);
+	return element;
+}
+function refocus(room, face, orFirst) {
+	const all = [...room.querySelectorAll("a, button, input")];
+	(all.find((node) => faceOf(node) === face) || (orFirst && all[0]))?.focus({ preventScroll: true });
 }
 
 function sprite(className, id) {
@@ -42,8 +57,8 @@ function sprite(className, id) {
 export const icon = (name) => sprite("i", "i-" + name);
 
 /* kind: ok, warn, bad, wait, run, off, spin. With a word it speaks for itself; without, text stands beside it. */
-export function light(kind, word, extra) {
-	const svg = sprite("l l-" + kind + (extra ? " " + extra : ""), "l-" + kind);
+export function light(kind, word) {
+	const svg = sprite("l l-" + kind, "l-" + kind);
 	if (word) {
 		svg.removeAttribute("aria-hidden");
 		svg.setAttribute("role", "img");
@@ -55,14 +70,14 @@ export function light(kind, word, extra) {
 /* A light and its word, in the colour of the state. */
 export const state = (kind, word, title) => h("span.state.t-" + kind, { title }, light(kind), word);
 
-export const hidden = (text) => h("span.vh", null, text);
+export const hidden = (text) => h("span.vh", text);
 
 /* Links lead only to http and https; anything else stays text. */
 export function outside(url, text, className) {
-	if (!/^https?:\/\//i.test(url || "")) return h("span", null, text || url);
+	if (!/^https?:\/\//i.test(url || "")) return h("span", text || url);
 	return h(
 		"a",
-		{ href: url, target: "_blank", rel: "noreferrer noopener", class: className || "" },
+		{ href: url, target: "_blank", rel: "noreferrer noopener", class: className },
 		text || url,
 		hidden(" (opens a new tab)"),
 	);
@@ -72,7 +87,7 @@ export function outside(url, text, className) {
 export function marked(text, search) {
 	const at = search ? text.toLowerCase().indexOf(search.toLowerCase()) : -1;
 	if (at < 0) return [text];
-	return [text.slice(0, at), h("mark", null, text.slice(at, at + search.length)), text.slice(at + search.length)];
+	return [text.slice(0, at), h("mark", text.slice(at, at + search.length)), text.slice(at + search.length)];
 }
 
 /*
@@ -97,13 +112,19 @@ export function keyed(parent, items, keyOf, make) {
 		if (parent.children[i] !== node) parent.insertBefore(node, parent.children[i] || null);
 	});
 	while (parent.children.length > nodes.length) parent.lastChild.remove();
-	if (focused && !parent.contains(focused)) {
-		const row = nodes.find((node) => node.keyedAs === focusKey);
-		(row?.querySelector(`[data-f="${focused.dataset.f || "none"}"]`) || row?.querySelector("a, button, input"))?.focus({
-			preventScroll: true,
-		});
-	}
+	const row = focused && !parent.contains(focused) && nodes.find((node) => node.keyedAs === focusKey);
+	if (row) refocus(row, faceOf(focused), true);
 }
+
+/* The elements that index.html has in its <template id="t-name">; the nodes take the places of its <slot>s, in order. */
+export function part(name, ...nodes) {
+	const made = document.getElementById("t-" + name).content.cloneNode(true);
+	made.querySelectorAll("slot").forEach((slot, i) => slot.replaceWith(...[nodes[i]].flat(Infinity).filter(Boolean)));
+	return [...made.children];
+}
+
+/* A sentence of its <template id="t-words">: what is always the same stands there. */
+export const words = (id) => document.getElementById("t-words").content.getElementById(id).textContent;
 
 let serial = 0;
 export const uid = (name) => name + "-" + ++serial;

@@ -7,12 +7,18 @@ export function learnClock(dateHeader) {
 }
 export const now = () => Date.now() + skew;
 
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const dayMonthYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
-const dayMonth = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const MONTHS = "January February March April May June July August September October November December".split(" ");
+const two = (n) => String(n).padStart(2, "0");
+const day = (then) => then.getDate() + " " + MONTHS[then.getMonth()];
 
-export const time = (at) => (at ? clock.format(new Date(at)) : "");
-export const date = (at) => (at ? dayMonthYear.format(new Date(at)) : "");
+export function time(at) {
+	const then = new Date(at);
+	return at ? [then.getHours(), then.getMinutes(), then.getSeconds()].map(two).join(":") : "";
+}
+export function date(at) {
+	const then = new Date(at);
+	return at ? day(then) + " " + then.getFullYear() : "";
+}
 
 const daysBack = (at) => Math.round((new Date(now()).setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86400000);
 
@@ -23,7 +29,11 @@ export function when(at, sayToday) {
 		then = new Date(at);
 	if (back === 0) return (sayToday ? "today " : "") + time(at);
 	if (back === 1) return "yesterday " + time(at);
-	return (then.getFullYear() === new Date(now()).getFullYear() ? dayMonth.format(then) : date(at)) + " " + time(at);
+	return (
+		(then.getFullYear() === new Date(now()).getFullYear() ? day(then).replace(/(\S{3})\S*$/, "$1") : date(at)) +
+		" " +
+		time(at)
+	);
 }
 
 export const utc = (at) => (at ? new Date(at).toISOString().replace("T", " ").replace("Z", " UTC") : "");
@@ -42,7 +52,7 @@ export const ago = (at) => {
 	return (ms < 9950 ? Math.round(ms / 1000) + " s" : span(ms)) + " ago";
 };
 
-export const number = (n) => (n ?? 0).toLocaleString("en-US");
+export const number = (n) => String(n ?? 0).replace(/\B(?=(\d{3})+$)/g, ",");
 /* count(3, "repository", "repositories") */
 export const count = (n, one, many) => number(n) + " " + (n === 1 ? one : many || one + "s");
 export const repos = (n) => count(n, "repository", "repositories");
@@ -55,6 +65,9 @@ export function list(names, most = 99) {
 }
 
 export const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
+/* What the daemon says begins a sentence, unless it begins with a name. */
+export const sentence = (text = "") =>
+	/^(an?|all|five|its?|not?|only|th\w+|wh\w+|webhook|events?) /.test(text) ? capital(text) : text;
 
 /* "git.example.com/bitbucket" of a URL; the URL itself when it is none. */
 export function host(url) {

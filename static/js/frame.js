@@ -115,10 +115,8 @@ function drawSteps() {
 		side,
 		h(
 			"div.steps",
-			null,
 			h(
 				"ol",
-				null,
 				all.map(([name, title, answer], i) => {
 					const done = i < at || (i === at && current.name === "done"),
 						now = i === at && !done;
@@ -133,7 +131,7 @@ function drawSteps() {
 					);
 				}),
 			),
-			h("p.stepline", { "aria-hidden": "true" }, `Step ${at + 1} of ${all.length} · `, h("b", null, all[at]?.[1])),
+			h("p.stepline", { "aria-hidden": "true" }, `Step ${at + 1} of ${all.length} · `, h("b", all[at]?.[1])),
 		),
 	);
 }
@@ -158,15 +156,12 @@ function drawSections() {
 		side,
 		h(
 			"div.sections",
-			null,
 			h(
 				"ul",
-				null,
 				sections.map(([path, title, n, colour]) => {
 					const now = path.split("/")[0] === current.name;
 					return h(
 						"li",
-						null,
 						h(
 							"a",
 							{
@@ -205,8 +200,8 @@ on("steps", () => current.kind === "wizard" && drawSteps());
 /* back: hash; mid: node or text; next: {label, run, href}. Returns {mid, next} to change them later. */
 export function wizardFoot({ back, mid, end, next }) {
 	const middle = h("div.mid", { class: end ? "end" : "" }, mid);
-	const go = next && button(next.label || "Next", next.run, { kind: "primary go", change: next.change });
-	fill(foot, h("div.foot", null, h("div", null, back && h("a.btn", { href: back }, "Back"), middle, go)));
+	const go = next && button(next.label || "Next", next.run, "primary go " + (next.change ? "change" : ""));
+	fill(foot, h("div.foot", h("div", back && h("a.btn", { href: back }, "Back"), middle, go)));
 	return { mid: middle, next: go };
 }
 export const noFoot = () => fill(foot);

@@ -1,7 +1,7 @@
 // The event stream, read with fetch because it needs the session's header, and what to do when it breaks.
 //   off ─ start ─▶ connecting ─ first bytes ─▶ live ─ silence, end, error ─▶ reconnecting ─ 3 s ─▶ lost ─▶ … live
 import { api, get, headers, unreachable } from "./api.js";
-import { time } from "./format.js";
+import { count, time } from "./format.js";
 import { sessionToken, state, tell } from "./state.js";
 import { banner } from "./notices.js";
 import { button } from "./components.js";
@@ -135,13 +135,7 @@ function hello(data) {
 					banner(
 						"ok",
 						"Connected again.",
-						changes
-							? changes +
-									(changes === 1 ? " change" : " changes") +
-									" came in meanwhile and " +
-									(changes === 1 ? "is" : "are") +
-									" shown."
-							: "Everything shown is up to date.",
+						changes ? count(changes, "change") + " came in meanwhile." : "Everything shown is up to date.",
 					),
 				300,
 			);
@@ -160,7 +154,7 @@ async function checkBuild() {
 		"ok",
 		"eyes-scm was updated.",
 		"Reload when it suits you; what you typed is kept.",
-		button("Reload", () => location.reload(), { kind: "small" }),
+		button("Reload", () => location.reload(), "small"),
 	);
 }
 
@@ -194,7 +188,7 @@ function sayLost() {
 				Math.max(1, Math.round((nextAt - Date.now()) / 1000)) +
 				" s." +
 				(tries > 4 ? " Is the service running?" : ""),
-			button("Try now", retryNow, { kind: "small" }),
+			button("Try now", retryNow, "small"),
 		);
 	}
 }

@@ -96,11 +96,12 @@ function show(route) {
 	content.removeAttribute("aria-busy");
 	title = wizard ? stepTitle(step) : made.title;
 	nameDocument();
-	const back = route.hash === shown;
+	const back = route.hash === shown,
+		first = !shown;
 	shown = route.hash;
 	const heading = content.querySelector("h1");
 	heading?.setAttribute("tabindex", "-1");
-	scrollTo(0, back ? draft.scroll[shown] || 0 : 0);
+	if (!first) scrollTo(0, back ? draft.scroll[shown] || 0 : 0); // asking for it lays the page out
 	(made.focus || heading)?.focus({ preventScroll: true });
 	made.ready?.();
 }
@@ -129,17 +130,16 @@ document.getElementById("skip").addEventListener("click", (event) => {
 
 async function begin() {
 	try {
-		await loadStart();
-		if (sessionToken() && state.start.account) await resume();
+		await Promise.all([loadStart(), sessionToken() && resume()]);
 	} catch (error) {
 		const why = explain(error);
 		showSide("none");
 		fill(
 			content,
 			h("h1", { tabindex: "-1" }, why.title),
-			h("p.lead", null, why.todo),
-			h("p.help", null, why.where),
-			button("Try now", () => begin(), { kind: "primary" }),
+			h("p.lead", why.todo),
+			h("p.help", why.where),
+			button("Try now", () => begin(), "primary"),
 		);
 		content.removeAttribute("aria-busy");
 		setTimeout(() => content.querySelector("h1")?.textContent === why.title && begin(), 5000);

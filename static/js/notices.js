@@ -5,47 +5,27 @@ const toastRoom = document.getElementById("toast"),
 	bannerRoom = document.getElementById("banner");
 let toastTimer;
 
-/* For things done elsewhere or undoable, never for an error. action: {label, run}. Stays while hovered or focused. */
-export function toast(text, action, mark = "check") {
+/* For things done elsewhere, never for an error. Stays while hovered or focused. */
+export function toast(text, mark = "check") {
 	const hide = () => {
 		clearTimeout(toastTimer);
-		if (toastRoom.matches(":hover, :focus-within")) toastTimer = setTimeout(hide, 1000);
+		if (toastRoom.matches(":hover")) toastTimer = setTimeout(hide, 1000);
 		else fill(toastRoom);
 	};
 	clearTimeout(toastTimer);
-	fill(
-		toastRoom,
-		h(
-			"div",
-			null,
-			mark && icon(mark),
-			h("span", null, text),
-			action &&
-				h(
-					"button",
-					{
-						type: "button",
-						onclick() {
-							fill(toastRoom);
-							action.run();
-						},
-					},
-					action.label,
-				),
-		),
-	);
+	fill(toastRoom, h("div", mark && icon(mark), h("span", text)));
 	toastTimer = setTimeout(hide, 6000);
 }
-export const say = (text) => toast(text, null, "");
+export const say = (text) => toast(text, "");
 
 /* kind "" takes it away. The same words are not announced twice. */
 let shown = "";
-export function banner(kind, bold, text, button) {
+export function banner(kind, bold = "", text = "", button) {
 	const print = kind + bold + text;
 	if (print === shown) return;
-	const words = [h("b", null, bold), " ", text];
+	const words = [h("b", bold), " ", text];
 	if (kind === "warn" && bannerRoom.firstChild?.className === kind) fill(bannerRoom.querySelector("p"), words);
-	else fill(bannerRoom, kind && h("div", { class: kind }, light(kind), h("p", null, words), button));
+	else fill(bannerRoom, kind && h("div", { class: kind }, light(kind), h("p", words), button));
 	shown = print;
 	document.documentElement.style.setProperty("--top", document.querySelector(".top").offsetHeight + "px");
 }

@@ -14,8 +14,8 @@ const PAGE = 100,
 /* source.page(wanted) asks the daemon; on: changed (ticks did), replace, disable, loaded(first page), failed(error). */
 export function pickList({ source, on, signal }) {
 	const room = h("div.repos"),
-		before = button("Show 100 before", () => earlier(), { kind: "small" }),
-		more = button("Show 100 more", () => later(), { kind: "small" });
+		before = button("Show 100 before", () => earlier(), "small"),
+		more = button("Show 100 more", () => later(), "small");
 	const beforeRoom = h("div.more", { hidden: true }, before),
 		moreRoom = h("div.more", { hidden: true }, more);
 	let wanted = { search: "", show: "all" },
@@ -181,14 +181,12 @@ export function pickList({ source, on, signal }) {
 
 	function groups() {
 		if (folded())
-			return info.projects
-				.slice(0, heads)
-				.map((project) => ({
-					project,
-					list: unfolded.get(project.key)?.rows || null,
-					total: unfolded.get(project.key)?.total,
-					fold: true,
-				}));
+			return info.projects.slice(0, heads).map((project) => ({
+				project,
+				list: unfolded.get(project.key)?.rows || null,
+				total: unfolded.get(project.key)?.total,
+				fold: true,
+			}));
 		const byKey = new Map();
 		for (const repo of rows) (byKey.get(repo.project) || byKey.set(repo.project, []).get(repo.project)).push(repo);
 		return [...byKey].map(([key, list]) => ({
@@ -208,11 +206,10 @@ export function pickList({ source, on, signal }) {
 		const words = [
 			h("b", { id }, project.key),
 			project.name && h("span.nm", { title: project.name }, project.name),
-			counted && h("span.dim.nob", null, counted),
+			counted && h("span.dim.nob", counted),
 		];
 		return h(
 			"div.proj",
-			null,
 			fold
 				? h(
 						"button",
@@ -238,7 +235,8 @@ export function pickList({ source, on, signal }) {
 						for (const repo of free(list)) setTick(repo, true);
 						changed();
 					},
-					{ kind: "small quiet", name: "Select " + can + " in " + project.key, f: "all" },
+					"small quiet",
+					{ name: "Select " + can + " in " + project.key, f: "all" },
 				),
 		);
 	}
@@ -269,14 +267,14 @@ export function pickList({ source, on, signal }) {
 				node.append(
 					h(
 						"div.more",
-						null,
 						button(
 							"Show 100 more",
 							async () => {
 								await unfold(now.project.key, true).catch(on.failed);
 								draw();
 							},
-							{ kind: "small", name: "Show 100 more of " + now.project.key },
+							"small",
+							{ name: "Show 100 more of " + now.project.key },
 						),
 					),
 				);

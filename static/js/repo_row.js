@@ -14,10 +14,10 @@ function kindOf(repo) {
 	return repo.selected ? "sel" : "none";
 }
 const WORDS = {
-	run: () => h("span.t-acc", null, "Enabling…"),
+	run: () => h("span.t-acc", "Enabling…"),
 	on: () => stateWord("ok", "Enabled"),
 	brk: (repo) => stateWord("bad", short(repo.error)),
-	sel: () => h("span.t-acc", null, "Selected"),
+	sel: () => h("span.t-acc", "Selected"),
 	none: () => "Disabled",
 };
 
@@ -58,14 +58,13 @@ function drawer(repo, kind, on) {
 	const why =
 		kind === "brk"
 			? [
-					h("p.t-bad", null, repo.error?.message || "Its token does not work any more."),
-					h("p.ink2", null, "A new token sends what waits, at once."),
+					h("p.t-bad", repo.error?.message || "Its token does not work any more."),
+					h("p.ink2", "A new token sends what waits, at once."),
 				]
 			: h(
 					"p.ink2",
-					null,
 					"Enabled",
-					repo.owner && [" with the token of ", h("b", null, repo.owner)],
+					repo.owner && [" with the token of ", h("b", repo.owner)],
 					repo.enabled_at && " since " + date(repo.enabled_at),
 					". What should change?",
 				);
@@ -75,10 +74,9 @@ function drawer(repo, kind, on) {
 		why,
 		h(
 			"div.row",
-			null,
-			button("Use a new token…", () => on.replace(repo), { kind: "small", change: true, f: "replace" }),
-			button("Disable…", () => on.disable(repo), { kind: "small danger", change: true, f: "disable" }),
-			button("Keep as it is", () => on.drawer(repo), { kind: "small quiet" }),
+			button("Use a new token…", () => on.replace(repo), "small change"),
+			button("Disable…", () => on.disable(repo), "small danger change"),
+			button("Keep as it is", () => on.drawer(repo), "small quiet"),
 		),
 	);
 }
@@ -88,9 +86,9 @@ export function repoRow(repo, on) {
 	const kind = kindOf(repo),
 		name = nameOf(repo);
 	const access = repo.archived
-		? h("span.chip", null, "archived")
+		? h("span.chip", "archived")
 		: repo.access === "admin"
-			? h("span.chip", null, "admin")
+			? h("span.chip", "admin")
 			: repo.access === "read"
 				? h(
 						"span.chip.ro",
@@ -105,7 +103,6 @@ export function repoRow(repo, on) {
 		{ class: kind === "sel" ? "on" : "", "data-name": name },
 		h(
 			"div.line",
-			null,
 			toggle(repo, kind, on),
 			h(
 				"span.nm",
@@ -113,7 +110,7 @@ export function repoRow(repo, on) {
 				marked(repo.slug, repo.search),
 			),
 			access,
-			h("span.st", null, WORDS[kind](repo)),
+			h("span.st", WORDS[kind](repo)),
 		),
 		repo.open && (kind === "on" || kind === "brk") && drawer(repo, kind, on),
 	);

@@ -1,7 +1,7 @@
 // Who is signed in: showing an Eyes key of the account's team is the way in. Also the facts that every screen needs.
 import { api, get, onSessionEnded, post, query } from "./api.js";
-import { h } from "./dom.js";
-import { date, list } from "./format.js";
+import { h, words } from "./dom.js";
+import { count, date, host } from "./format.js";
 import { button, secretField } from "./components.js";
 import { dialog } from "./dialogs.js";
 import { liveCheck, refuse } from "./checks.js";
@@ -49,21 +49,23 @@ function soon() {
 		if (sessionToken()) loadStatus().catch(() => {});
 	}, 250);
 }
-for (const topic of ["update", "queue", "server", "eyes", "repository", "account"]) on("event:" + topic, soon);
+for (const topic of ["update", "queue", "server", "eyes", "repository", "account", "events"]) on("event:" + topic, soon);
 on("refresh", soon);
 
 /* After a reload: is the token of this tab still good? */
 export async function resume() {
 	try {
-		state.account = (await get("session", { open: true })).account;
+		const [session, status] = await Promise.all([get("session", { open: true }), get("status", { open: true })]);
+		state.account = session.account;
+		state.status = status;
 	} catch (error) {
 		if (error.status !== 401) throw error;
 		setSessionToken("");
 		return;
 	}
 	tell("session");
+	tell("status");
 	startLive();
-	await loadStatus();
 }
 
 export async function signOut() {
@@ -84,26 +86,23 @@ function leave() {
 
 /* ---- the key ---- */
 
+export const expiry = ({ expires, expires_in_days: days }) =>
+	expires ? date(expires) + (days === undefined ? "" : ", in " + count(days, "day")) : "does not expire";
 export function accountAnswer(account) {
 	const days = account.expires_in_days,
 		soonGone = days !== undefined && days < 14;
-	const expires = account.expires
-		? date(account.expires) + (days === undefined ? "" : ", in " + days + (days === 1 ? " day" : " days"))
-		: "does not expire";
 	return {
 		kind: soonGone ? "warn" : "ok",
-		title: soonGone
-			? "Key accepted, but it expires in " + days + (days === 1 ? " day" : " days")
-			: "Key accepted, with full privileges",
+		title: soonGone ? "Key accepted, but it expires in " + count(days, "day") : "Key accepted, with full privileges",
 		facts: [
 			["User", account.user],
-			["Team", account.team && h("code", null, account.team)],
+			["Team", account.team && h("code", account.team)],
 			["Purpose", account.purpose],
-			["Permissions", list(account.permissions || []).replace(" and ", ", ")],
+			["Permissions", account.permissions?.join(", ")],
 			["Team admin", "Eyes does not tell. Make sure of it in Admin, Users"],
-			["Expires", expires],
+			["Expires", expiry(account)],
 		],
-		todo: soonGone && "After that no status reaches Bitbucket. Go on with it, or make a key that lives longer first.",
+		todo: soonGone && words("key_ends"),
 	};
 }
 
@@ -132,7 +131,6 @@ export function keyField({ help, code, replace, onenter, ondone } = {}) {
 		value: memory.key,
 	});
 	const eyes = state.start?.configured?.eyes_url?.value || state.account?.origin;
-	const context = () => ({ leg: "eyes", eyes: eyes && new URL(eyes).hostname, team: state.account?.team || state.start?.team });
 	const check = liveCheck(
 		made,
 		async (key, signal) => {
@@ -147,8 +145,7 @@ export function keyField({ help, code, replace, onenter, ondone } = {}) {
 			return accountAnswer(account);
 		},
 		{
-			checking: "Asking " + (context().eyes || "Eyes") + " whose key this is…",
-			context,
+			checking: "Asking " + (eyes ? host(eyes) : "Eyes") + " whose key this is…",
 			onenter,
 			onchange: () => {
 				memory.key = made.input.value.trim();
@@ -170,7 +167,7 @@ export function keyField({ help, code, replace, onenter, ondone } = {}) {
 						trace: null,
 					});
 				} else if (!good && answer.code && answer.code !== "key_unknown" && answer.code !== "key_rate")
-					answer.actions = [button("Check again", () => check.again(), { kind: "small" })];
+					answer.actions = [button("Check again", () => check.again(), "small")];
 				legOf("eyes", good ? { kind: "ok" } : answer, ["Key accepted", "", "Key refused"]);
 				if (answer.code === "key_rate") {
 					made.input.value = memory.key = "";
@@ -203,7 +200,7 @@ onSessionEnded(
 				title: "Sign in again",
 				cancel: "Leave",
 				focus: made.input,
-				body: [h("p.lead", null, "Your session ended. What you typed is still here."), made.element],
+				body: [h("p.lead", "Your session ended. What you typed is still here."), made.element],
 				act: {
 					label: "Continue",
 					async run() {

@@ -1,12 +1,13 @@
 // What the page knows. Three lifetimes: `memory` ends with the page (secrets live only here), `draft` with the tab (what was
 // typed and ticked), `state` mirrors the daemon.
 
-export const memory = { key: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null, machine: null, results: null };
+export const memory = { key: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null, machine: null };
 
 export const state = {
 	start: null, // GET /start
 	account: null, // of the session
 	status: null, // GET /status
+	relay: null, // GET /relay, as last asked
 	link: "off", // off, live, reconnecting, lost
 	since: null, // when the link broke
 	legs: { eyes: null, scm: null }, // what a wizard step found out: {kind, word}
@@ -29,6 +30,8 @@ const emptyDraft = () => ({
 	job: 0,
 	jobServer: 0,
 	jobNames: [],
+	jobHooks: false,
+	results: {},
 	enabled: [],
 	scroll: {},
 });
@@ -62,7 +65,7 @@ export function keep(changes) {
 }
 export function forget() {
 	keep(emptyDraft());
-	Object.assign(memory, { key: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null, results: null });
+	Object.assign(memory, { key: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null });
 }
 
 let token = read(TOKEN) || "";

@@ -1,5 +1,5 @@
 // What a token can do for the repositories, as the answer of a live check.
-import { h, light } from "./dom.js";
+import { h, light, words } from "./dom.js";
 import { list, repos } from "./format.js";
 import { button } from "./components.js";
 import { explain } from "./copy.js";
@@ -12,71 +12,67 @@ export function tokenAnswer(seen, names, { leaveOut } = {}) {
 	const readable = names.filter((name) => by.get(name)?.read),
 		admin = names.filter((name) => by.get(name)?.admin);
 	const owner = seen.owner || "Its owner",
-		all = names.length === 1 ? names[0] : "all " + repos(names.length);
-	if (readable.length === names.length) {
+		all = names.length === 1 ? names[0] : "all " + repos(names.length),
+		of = " of the " + repos(names.length),
+		missing = names.filter((name) => !by.get(name)?.read);
+	if (admin.length === names.length)
 		return {
 			kind: "ok",
-			title: "Token accepted. " + owner + (admin.length === names.length ? " administers " : " can read ") + all,
+			title: "Token accepted. " + owner + " administers " + all,
 			facts: [
 				["Owner", seen.owner],
-				["May", "set statuses of " + list(names, 3)],
-				[
-					"Webhooks",
-					admin.length === names.length
-						? "could be managed with it, once eyes-scm has them"
-						: admin.length + " of " + names.length + " could be managed with it, once eyes-scm has them",
-				],
-				["Expires", "Bitbucket does not tell. eyes-scm warns as soon as it is refused."],
+				["May", "set statuses and manage webhooks of " + list(names, 3)],
+				["Expires", words("no_expiry")],
 			],
 		};
-	}
-	const missing = names.filter((name) => !by.get(name)?.read);
 	return {
 		kind: readable.length ? "warn" : "bad",
-		title:
-			owner +
-			" can read " +
-			(readable.length
-				? readable.length + " of the " + names.length + " repositories"
-				: names.length === 1
-					? "not " + names[0]
-					: "none of the " + names.length + " repositories"),
+		title: missing.length
+			? owner +
+				" can read " +
+				(readable.length ? readable.length + of : names.length === 1 ? "not " + names[0] : "none" + of)
+			: names.length === 1
+				? owner + " can read " + names[0] + ", and does not administer it"
+				: owner + " administers " + (admin.length || "none") + of,
 		list: h(
 			"ul",
-			null,
 			names.slice(0, SHOWN).map((name) => {
-				const repo = by.get(name);
+				const repo = by.get(name),
+					error = repo?.error;
 				return h(
 					"li.help",
-					null,
-					light(repo?.read ? "ok" : "bad"),
-					h("b", null, name),
+					light(repo?.admin ? "ok" : repo?.read ? "warn" : "bad"),
+					h("b", name),
 					" ",
 					h(
 						"span.ink2",
-						null,
-						repo?.read
-							? "statuses"
-							: repo?.error && repo.error.code !== "repo_unknown"
-								? explain(repo.error, { name }).title
-								: "not visible to this token",
+						repo?.admin
+							? "statuses and events"
+							: repo?.read
+								? "may read: statuses only"
+								: error && error.code !== "repo_unknown"
+									? explain(error).title
+									: "not visible to this token",
 					),
 				);
 			}),
-			names.length > SHOWN && h("li.ink2", null, "and " + (names.length - SHOWN) + " more"),
+			names.length > SHOWN && h("li.ink2", "and " + (names.length - SHOWN) + " more"),
 		),
-		todo: readable.length
-			? "Use the token of someone who can read all, or go on without:"
-			: "Use the token of someone who can read " + (names.length === 1 ? "it." : "them."),
-		actions:
-			leaveOut && readable.length
-				? [
-						button(
-							"Leave out " + (missing.length === 1 ? missing[0] : repos(missing.length)),
-							() => leaveOut(missing),
-							{ kind: "small" },
-						),
-					]
-				: [],
+		todo: !readable.length
+			? "Use the token of someone who can read " + (names.length === 1 ? "it." : "them.")
+			: missing.length
+				? words("by_hand")
+				: "Use the token of someone who administers " +
+					(names.length === 1 ? "it" : "all") +
+					", or go on: statuses work, and the webhooks can be created by hand after Save.",
+		actions: leaveOut &&
+			readable.length > 0 &&
+			missing.length > 0 && [
+				button(
+					"Leave out " + (missing.length === 1 ? missing[0] : repos(missing.length)),
+					() => leaveOut(missing),
+					"small",
+				),
+			],
 	};
 }

@@ -35,7 +35,7 @@ function delivered(update) {
 			{ class: update.outcome === "rejected" ? "t-bad" : "dim", title: update.error },
 			OUTCOME[update.outcome] || update.outcome,
 		);
-	return h("span.t-bad", null, update.state === "blocked" ? "waits for a token" : "waits");
+	return h("span.t-bad", update.state === "blocked" ? "waits for a token" : "waits");
 }
 
 export const commit = (update) => outside(shaUrl(update), (update.commit || "").slice(0, 8), "mono");
@@ -47,11 +47,11 @@ export function repositoryLink(update) {
 }
 
 const COLUMNS = {
-	time: { label: "Time" },
-	repository: { label: "Repository" },
-	commit: { label: "Commit" },
+	time: "Time",
+	repository: "Repository",
+	commit: "Commit",
 	key: { label: "Key", class: "c-wide" },
-	result: { label: "Result" },
+	result: "Result",
 	delivered: { label: "Delivered", class: "end" },
 };
 
@@ -65,7 +65,7 @@ export function liveUpdates({ caption, most, search = "", alone, signal, seed, e
 	);
 	const held = h("div.more", { hidden: true }),
 		emptyRoom = h("div", { hidden: true }),
-		room = h("div", null, held, made.element, emptyRoom);
+		room = h("div", held, made.element, emptyRoom);
 	let rows = seed || [],
 		waiting = [],
 		paused = false,
@@ -92,7 +92,7 @@ export function liveUpdates({ caption, most, search = "", alone, signal, seed, e
 		);
 		first = false;
 		held.hidden = !waiting.length;
-		fill(held, waiting.length > 0 && button(count(waiting.length, "new update"), release, { kind: "small quiet" }));
+		fill(held, waiting.length > 0 && button(count(waiting.length, "new update"), release, "small quiet"));
 		made.element.hidden = !rows.length;
 		emptyRoom.hidden = rows.length > 0;
 		fill(emptyRoom, failed ? trouble(failed, load) : emptyNode);
@@ -116,7 +116,9 @@ export function liveUpdates({ caption, most, search = "", alone, signal, seed, e
 	}
 	async function load() {
 		try {
-			rows = (await get("updates" + query({ search, limit: most }), { signal })).updates.sort((a, b) => b.number - a.number);
+			rows = (await get("updates" + query({ search, limit: most }), { signal })).updates.sort(
+				(a, b) => b.number - a.number,
+			);
 			waiting = [];
 			failed = null;
 		} catch (error) {
@@ -158,7 +160,8 @@ export function liveUpdates({ caption, most, search = "", alone, signal, seed, e
 			pause.querySelector("use").setAttribute("href", paused ? "#i-play" : "#i-pause");
 			if (!paused) release();
 		},
-		{ kind: "small", glyph: "pause" },
+		"small",
+		{ glyph: "pause" },
 	);
 	return {
 		node: room,

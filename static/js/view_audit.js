@@ -2,7 +2,7 @@
 import { download, get, query } from "./api.js";
 import { fill, h, keyed } from "./dom.js";
 import { capital, host } from "./format.js";
-import { button, cell, empty, refresh, row, searchField, segments, skeleton, stamp, table, trouble } from "./components.js";
+import { button, cell, empty, loader, refresh, row, searchField, segments, stamp, table } from "./components.js";
 import { explain } from "./copy.js";
 import { say } from "./notices.js";
 import { parse, setQuery } from "./router.js";
@@ -10,38 +10,45 @@ import { parse, setQuery } from "./router.js";
 const PAGE = 100,
 	MOST = 1000;
 
-/* A sentence for each action; subject and detail as the daemon writes them ("PRJ/web on https://…"). */
-const SENTENCES = {
-	"account.set": (subject, detail) => [
-		"Set the Eyes API key of ",
-		h("b", null, detail || "a user"),
-		", team ",
-		h("b", null, subject),
-	],
-	"server.add": (subject, detail) => ["Added the server ", h("b", null, host(subject)), detail && ", version " + detail],
-	"server.remove": (subject) => ["Removed the server ", h("b", null, host(subject))],
-	"server.ca": (subject) => ["Replaced the CA of ", h("b", null, host(subject))],
-	"repository.enable": (subject, detail) => ["Enabled ", repository(subject), detail && " with the token of " + detail],
-	"repository.token": (subject, detail) => ["Replaced the token of ", repository(subject), detail && ", now of " + detail],
-	"repository.disable": (subject) => ["Disabled ", repository(subject)],
-	"repository.blocked": (subject, detail) => ["Stopped ", repository(subject), detail && ": " + detail],
-	"queue.retry": (subject) => ["Tried again ", h("b", null, subject)],
-	"queue.drop": (subject) => ["Dropped ", h("b", null, subject)],
-	"session.start": () => ["Signed in"],
-	"session.end": () => ["Signed out"],
-	"test_status": (subject) => ["Sent a test status to ", repository(subject)],
+/* Actions are a thing and what was done: "webhook.repair". Their subject is "PRJ/web on https://…", an address or a name. */
+const DONE = {
+	set: "Set the Eyes API key of team",
+	add: "Added",
+	remove: "Removed",
+	ca: "Replaced the CA of",
+	enable: "Enabled",
+	token: "Replaced the token of",
+	disable: "Disabled",
+	blocked: "Stopped",
+	follow: "Followed",
+	retry: "Tried again",
+	drop: "Dropped",
+	make: "Created",
+	change: "Changed",
+	"by-hand": "Found by hand",
+	conflict: "Left alone",
+	delete: "Deleted",
+	adopt: "Took over",
+	repair: "Put right",
+	rotate: "Gave another secret to",
+	test: "Sent a test status to",
+	start: "Signed in",
+	end: "Signed out",
 };
-function repository(subject) {
+const THING = { server: " the server", webhook: " the webhook of" };
+const THEN = { enable: " with the token of ", token: ", now of ", add: ", version ", set: ", user " };
+function subjectOf(subject) {
 	const [, name, url] = /^(\S+) on (\S+)$/.exec(subject) || [];
-	return name ? [h("b", null, name), h("span.dim", null, " on " + host(url))] : h("b", null, subject);
+	return name ? [h("b", name), h("span.dim", " on " + host(url))] : h("b", host(subject));
 }
-const sentence = ({ action, subject, detail }) =>
-	SENTENCES[action]?.(subject, detail) || [
-		capital(action.replace(/[._]/g, " ")),
-		" ",
-		h("b", null, subject),
-		detail && ": " + detail,
+function sentence({ action, subject, detail }) {
+	const [thing, what] = action.split(".");
+	return [
+		DONE[what] || capital(action.replace(/[._]/g, " ")),
+		DONE[what] && THING[thing],
+		thing !== "session" && [" ", subjectOf(subject), detail && [THEN[what] || ": ", h("b", detail)]],
 	];
+}
 
 /* "root (uid 0) on the control socket" is a person and a place. */
 function person({ who = "", from }) {
@@ -50,7 +57,7 @@ function person({ who = "", from }) {
 }
 
 export function show(route, { signal }) {
-	const made = table("Audit trail", [{ label: "Time" }, { label: "What" }, { label: "Who" }, { label: "From" }]),
+	const made = table("Audit trail", ["Time", "What", "Who", "From"]),
 		filters = h("div"),
 		room = h("div"),
 		more = h("div");
@@ -69,22 +76,17 @@ export function show(route, { signal }) {
 		signal,
 	);
 
-	async function load() {
-		const mine = ++generation,
-			ended = entries.length ? () => {} : skeleton(room);
-		try {
-			const answer = await get("audit" + query({ q: filter("q"), by: filter("by"), limit }), { signal });
-			if (mine !== generation) return ended();
-			entries = answer.entries;
-			ended();
-			draw();
-		} catch (error) {
-			ended();
-			if (!signal.aborted) fill(room, trouble(error, load));
-		}
-	}
+	const load = loader(
+		room,
+		signal,
+		async () => {
+			const mine = ++generation,
+				answer = await get("audit" + query({ q: filter("q"), by: filter("by"), limit }), { signal });
+			if (mine === generation) entries = answer.entries;
+		},
+		draw,
+	);
 	function drawFilters() {
-		const focused = filters.contains(document.activeElement);
 		fill(
 			filters,
 			segments(
@@ -105,7 +107,6 @@ export function show(route, { signal }) {
 				})),
 			),
 		);
-		if (focused) filters.querySelector("[aria-current]")?.focus();
 	}
 	function draw() {
 		keyed(
@@ -116,7 +117,7 @@ export function show(route, { signal }) {
 				const [who, from] = person(entry);
 				return row([
 					cell("time", stamp(entry.time, true)),
-					cell("name what", h("span.plainer", null, sentence(entry))),
+					cell("name what", h("span.plainer", sentence(entry))),
 					cell("", who),
 					cell("dim mono", from),
 				]);
@@ -155,8 +156,7 @@ export function show(route, { signal }) {
 		nodes: [
 			h(
 				"div.head",
-				null,
-				h("h1", null, "Audit trail"),
+				h("h1", "Audit trail"),
 				button("Download as JSON", () =>
 					download(
 						"audit" + query({ q: filter("q"), by: filter("by"), limit: MOST }),
@@ -166,7 +166,7 @@ export function show(route, { signal }) {
 				),
 			),
 			h("div.tools", { role: "search", "aria-label": "Audit trail" }, search.box, filters),
-			h("div.panel", null, room),
+			h("div.panel", room),
 			more,
 		],
 		ready: load,

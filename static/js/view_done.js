@@ -10,17 +10,15 @@ export function show() {
 	setLeg("scm");
 	return {
 		nodes: [
-			h("h1", null, names.length === 1 ? names[0] + " is enabled" : repos(names.length) + " are enabled"),
+			h("h1", names.length === 1 ? names[0] + " is enabled" : repos(names.length) + " are enabled"),
 			h(
 				"p.lead",
-				null,
 				"Statuses appear on ",
 				names.length === 1 ? "its" : "their",
 				" commits and pull requests as soon as Eyes finishes a test there. eyes-scm goes on by itself; you can close this page.",
 			),
 			h(
 				"div.row",
-				null,
 				h("a.btn.primary", { href: "#/overview", onclick: () => keep({ enabled: [], job: 0 }) }, "Open the console"),
 				link("Enable more repositories", "#/setup/repositories"),
 				button("Send a test status…", () => testDialog({ server: chosenServer(), name: names[0], names })),

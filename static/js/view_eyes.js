@@ -1,6 +1,6 @@
 // Step 0: where is your Eyes? Only when neither file, environment nor store names it.
 import { api } from "./api.js";
-import { h } from "./dom.js";
+import { h, part, words } from "./dom.js";
 import { cleanUrl, span } from "./format.js";
 import { draft, keep, legOf, memory, setLeg, state, tell } from "./state.js";
 import { field } from "./components.js";
@@ -59,7 +59,6 @@ export function show() {
 		},
 		{
 			checking: () => "Looking for " + cleanUrl(address.input.value) + "…",
-			context: () => ({ leg: "eyes", eyes: cleanUrl(address.input.value).replace(/^https?:\/\//, "") }),
 			onchange: () => setLeg("eyes"),
 			onchecking: () => setLeg("eyes", "spin", "checking"),
 			onenter: next,
@@ -82,12 +81,7 @@ export function show() {
 	id.input.addEventListener("input", () => keep({ organization: id.input.value.trim() }));
 
 	async function next() {
-		if (!address.input.value.trim())
-			return refuse(
-				address,
-				"The URL is missing",
-				"It is the address of the Test Manager, such as https://eyes.applitools.com.",
-			);
+		if (!address.input.value.trim()) return refuse(address, "The URL is missing", words("eyes_help"));
 		if (!id.input.value.trim())
 			return refuse(id, "The organization ID is missing", "It is in Eyes under Admin, Account, in the field ID.");
 		const answer = await check.ensure();
@@ -96,28 +90,6 @@ export function show() {
 	}
 	wizardFoot({ next: { run: next } });
 	return {
-		nodes: [
-			h("h1", null, "Where is your Eyes?"),
-			h(
-				"p.lead",
-				null,
-				"eyes-scm asks this server for status updates. Nothing of it was found in the configuration of this machine.",
-			),
-			h(
-				"div.cols",
-				null,
-				h("div.stack", null, address.element, id.element),
-				h(
-					"aside.aside",
-					null,
-					h("h2", null, "Or set it outside"),
-					h(
-						"p",
-						null,
-						"EYES_SERVER_URL and EYES_ORG_ID in eyes-scm.conf or in the environment say the same, and win over what is entered here.",
-					),
-				),
-			),
-		],
+		nodes: part("eyes", [address.element, id.element]),
 	};
 }

@@ -1,5 +1,5 @@
 // Step 2, and signing in later: the Eyes API key, checked live.
-import { h, outside } from "./dom.js";
+import { h, outside, part, words } from "./dom.js";
 import { state, sessionToken } from "./state.js";
 import { field, verdict } from "./components.js";
 import { refuse } from "./checks.js";
@@ -10,21 +10,9 @@ import { host } from "./format.js";
 
 const good = (answer) => answer && (answer.kind === "ok" || answer.kind === "warn");
 
-function whereToFind() {
+function parts(...nodes) {
 	const url = state.start.configured?.eyes_url?.value;
-	return h(
-		"aside.aside",
-		null,
-		h("h2", null, "Where to find it"),
-		h(
-			"ol",
-			null,
-			h("li", null, "Open the Eyes Test Manager"),
-			h("li", null, "Go to ", h("b", null, "Admin"), ", then ", h("b", null, "API Keys")),
-			h("li", null, "Choose a key that has read, write, execute and merge, or make one"),
-		),
-		url && h("p", null, outside(url, "Open " + host(url))),
-	);
+	return part("key", nodes, url && outside(url, "Open " + host(url)));
 }
 
 export function show(route) {
@@ -51,15 +39,10 @@ function signIn(route) {
 		made.element,
 		button,
 	);
-	return {
-		title: "Sign in",
-		focus: made.input,
-		nodes: [
-			h("h1", null, "Sign in"),
-			h("p.lead", null, "An Eyes API key is how you sign in here. Each tab signs in for itself."),
-			h("div.cols", null, form, whereToFind()),
-		],
-	};
+	const nodes = parts(form);
+	nodes[0].textContent = "Sign in";
+	nodes[1].textContent = words("sign_in");
+	return { title: "Sign in", focus: made.input, nodes };
 }
 
 function step() {
@@ -78,9 +61,7 @@ function step() {
 		code,
 		replace: signedIn,
 		onenter: next,
-		help: signedIn
-			? "One is stored already. Enter another only to replace it."
-			: "Of a user with Team Admin rights. Stored encrypted on this machine, never shown again.",
+		help: signedIn ? words("key_stored") : words("key_help"),
 	});
 	const known = verdict();
 	if (signedIn && !made.input.value) {
@@ -90,8 +71,7 @@ function step() {
 
 	async function next() {
 		if (!made.check.value() && sessionToken() && state.account) return go("#/setup/server");
-		if (code && !code.input.value.trim())
-			return refuse(code, "The setup code is missing", "It is in the log of eyes-scm, or run eyes-scm setup-code.");
+		if (code && !code.input.value.trim()) return refuse(code, "The setup code is missing", words("setup_code"));
 		if (!made.check.value()) return refuse(made, "The key is missing", "Copy it from Admin, API Keys.");
 		const answer = await made.check.ensure();
 		if (good(answer)) go("#/setup/server");
@@ -100,10 +80,6 @@ function step() {
 	wizardFoot({ back: "#/setup/source", next: { run: next } });
 	return {
 		focus: signedIn ? null : code?.input || made.input,
-		nodes: [
-			h("h1", null, "Enter the Eyes API key"),
-			h("p.lead", null, "eyes-scm uses it to ask Eyes for status updates. It is also how you sign in here later."),
-			h("div.cols", null, h("div.stack", null, code?.element, made.element, known.element), whereToFind()),
-		],
+		nodes: parts(code?.element, made.element, known.element),
 	};
 }

@@ -1,5 +1,6 @@
 // The overview: its heading says how it is, "Needs you" what to do, then figures and the last updates.
-import { fill, h, keyed, light } from "./dom.js";
+import { get } from "./api.js";
+import { fill, h, keyed, light, words } from "./dom.js";
 import { number, span, time } from "./format.js";
 import { on, stale, state } from "./state.js";
 import { button, empty, link } from "./components.js";
@@ -7,9 +8,9 @@ import { blockedGroups, causes, verdictOf } from "./causes.js";
 import { liveUpdates } from "./updates_table.js";
 
 function figures() {
-	const { repositories, queue, figures: more } = state.status;
-	const one = (name, value, small) =>
-		h("div", null, h("dt", null, name), h("dd", null, value, small && h("small", null, " " + small)));
+	const { repositories, queue, figures: more } = state.status,
+		hooks = Object.values(state.relay?.webhooks || {}).reduce((sum, n) => sum + n, 0);
+	const one = (name, value, small) => h("div", h("dt", name), h("dd", value, small && h("small", " " + small)));
 	return [
 		one(
 			"Enabled repositories",
@@ -20,6 +21,7 @@ function figures() {
 		more?.p50_ms !== undefined && one("From Eyes to Bitbucket", span(more.p50_ms), "median, " + span(more.p99_ms) + " p99"),
 		one("Waiting", number(queue.waiting + queue.later + queue.blocked + queue.sending)),
 		one("Given up", number(queue.dead)),
+		hooks > 0 && one("Webhooks", number(state.relay.webhooks.ok), "of " + number(hooks) + " working"),
 	];
 }
 
@@ -44,16 +46,14 @@ export function show(route, { signal }) {
 			(cause) => cause.id,
 			(cause) =>
 				cause.id === "none"
-					? h("li", null, light("ok"), h("div.tx", null, "Nothing needs you."))
+					? h("li", light("ok"), h("div.tx", "Nothing needs you."))
 					: h(
 							"li",
-							null,
 							light(cause.kind, cause.kind === "bad" ? "Failing" : "Needs attention"),
-							h("div.tx", null, h("h3", null, cause.title), h("p", null, cause.text)),
+							h("div.tx", h("h3", cause.title), h("p", cause.text)),
 							cause.repair &&
 								h(
 									"div.acts",
-									null,
 									cause.repair.href
 										? link(cause.repair.label, cause.repair.href, "small")
 										: button(
@@ -62,11 +62,9 @@ export function show(route, { signal }) {
 													causes(groups)
 														.find((at) => at.id === cause.id)
 														?.repair.run(),
-												{
-													kind: "small" + (cause.first ? " primary" : ""),
-													change: cause.repair.change,
-													f: "repair",
-												},
+												"small" +
+													(cause.first ? " primary" : "") +
+													(cause.repair.change ? " change" : ""),
 											),
 								),
 						),
@@ -75,12 +73,12 @@ export function show(route, { signal }) {
 	}
 	async function look() {
 		draw();
-		// Asked again only when something about blocked repositories changed.
-		const now = JSON.stringify([state.status?.repositories, state.status?.queue.blocked]);
+		// Asked again only when something about repositories changed.
+		const now = JSON.stringify([state.status?.repositories, state.status?.queue.blocked, state.status?.problems]);
 		if (now === print) return;
 		print = now;
 		try {
-			groups = await blockedGroups(signal);
+			[groups, state.relay] = await Promise.all([blockedGroups(signal), get("relay?limit=1", { signal })]);
 			draw();
 		} catch {
 			print = "";
@@ -93,25 +91,18 @@ export function show(route, { signal }) {
 		most: 10,
 		signal,
 		seed: state.status?.updates,
-		emptyNode: empty("No update yet", "The first appears when Eyes finishes a test of an enabled repository."),
+		emptyNode: empty("No update yet", words("first_update")),
 	});
 	look();
 	return {
 		title: "Overview",
 		nodes: [
 			heading,
-			h("section.panel", null, h("header", null, h("h2", null, "Needs you", n)), list),
+			h("section.panel", h("header", h("h2", "Needs you", n)), list),
 			figs,
 			h(
 				"section.panel",
-				null,
-				h(
-					"header",
-					null,
-					h("h2", null, "Recent updates"),
-					updates.pause,
-					link("All updates", "#/updates/recent", "small quiet"),
-				),
+				h("header", h("h2", "Recent updates"), updates.pause, link("All updates", "#/updates/recent", "small quiet")),
 				updates.node,
 			),
 		],

@@ -1,6 +1,6 @@
 // Step 4: select the repositories, out of thousands.
 import { aborted, ApiError, post } from "./api.js";
-import { fill, h, later, light } from "./dom.js";
+import { fill, h, later, light, part, words } from "./dom.js";
 import { count, host, list, number } from "./format.js";
 import { chosenServer, draft, keep, legOf, memory, on, ticked, ticks } from "./state.js";
 import { button, empty, field, progress, searchField, secretField, segments, skeleton, trouble } from "./components.js";
@@ -14,12 +14,12 @@ import { nameOf } from "./repo_row.js";
 import { pickList } from "./pick_list.js";
 import { go } from "./router.js";
 
+const FORMAT = words("repo_format");
 const NAME = /^~?[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/;
 
 export function show(route, { signal }) {
 	const server = chosenServer(),
-		address = host(server?.url),
-		where = { leg: "server", host: server?.url };
+		address = host(server?.url);
 	const source = listing(draft.server, signal);
 	const filters = h("div"),
 		summary = h("p.ink2"),
@@ -42,7 +42,7 @@ export function show(route, { signal }) {
 			failed(error) {
 				ended?.();
 				if (aborted(error)) return;
-				fill(emptyRoom, trouble(error, reload, where));
+				fill(emptyRoom, trouble(error, reload));
 			},
 			replace: (repo) =>
 				tokenDialog({
@@ -87,14 +87,10 @@ export function show(route, { signal }) {
 		if (failed)
 			fill(
 				emptyRoom,
-				trouble(
-					info.error || {},
-					() => {
-						source.reset(memory.tokens[draft.server]);
-						reload();
-					},
-					where,
-				),
+				trouble(info.error || {}, () => {
+					source.reset(memory.tokens[draft.server]);
+					reload();
+				}),
 			);
 		else if (info.total > 0 || info.state === "reading") fill(emptyRoom);
 		else if (words)
@@ -102,7 +98,6 @@ export function show(route, { signal }) {
 				emptyRoom,
 				h(
 					"div.panel",
-					null,
 					empty(
 						`No repository matches “${words}”`,
 						`Searched in project key, project name and slug of ${info.read === 1 ? "the one" : "all " + number(info.read)}.`,
@@ -116,7 +111,6 @@ export function show(route, { signal }) {
 				emptyRoom,
 				h(
 					"div.panel",
-					null,
 					empty(
 						"None is " + filter,
 						filter === "selected" ? "Turn on the toggle of a repository to select it." : "",
@@ -129,20 +123,16 @@ export function show(route, { signal }) {
 				emptyRoom,
 				h(
 					"div.panel",
-					null,
 					memory.tokens[draft.server]
 						? empty(
 								"This server has no repositories that the token can see",
-								"Check the token’s project permissions, or use another token.",
+								words("token_projects"),
 								button("Use another token", () => {
 									drawToken(true);
 									tokenRoom.querySelector("input").focus();
 								}),
 							)
-						: empty(
-								"No repository can be seen without a token",
-								"There are no public ones. Paste a token above to list yours, or add each by name.",
-							),
+						: empty("No repository can be seen without a token", words("no_public")),
 				),
 			);
 	}
@@ -187,7 +177,6 @@ export function show(route, { signal }) {
 			on: draft.show === filter,
 			run: () => setShow(filter),
 		});
-		const focused = filters.contains(document.activeElement);
 		fill(
 			filters,
 			segments("Show", [
@@ -197,7 +186,6 @@ export function show(route, { signal }) {
 				one("blocked", "Broken", counts.blocked),
 			]),
 		);
-		if (focused) filters.querySelector("[aria-current]")?.focus();
 	}
 
 	/* ---- add by name ---- */
@@ -217,7 +205,7 @@ export function show(route, { signal }) {
 	async function addByName() {
 		const name = add.input.value.trim().replace(/^.*\/projects\/([^/]+)\/repos\/([^/?#]+).*$/, "$1/$2");
 		if (!name) return add.input.focus();
-		if (!NAME.test(name)) return refuseName(explain({ code: "repo_format" }));
+		if (!NAME.test(name)) return refuseName({ title: "That looks like the display name", todo: FORMAT });
 		const token = memory.tokens[draft.server],
 			[project, slug] = name.split("/");
 		let access = "";
@@ -225,10 +213,10 @@ export function show(route, { signal }) {
 			try {
 				const [seen] = (await post("tokens/check", { server: draft.server, token, repositories: [name] }, { signal }))
 					.repositories;
-				if (!seen.read) return refuseName(explain(seen.error || { code: "repo_unknown" }, { name, host: server?.url }));
+				if (!seen.read) return refuseName(explain(seen.error || { message: name + " is not visible to this token" }));
 				access = seen.admin ? "admin" : "read";
 			} catch (error) {
-				return signal.aborted ? null : refuseName(explain(error, { name, host: server?.url }));
+				return signal.aborted ? null : refuseName(explain(error));
 			}
 		}
 		ticks()[name] = { project, slug, access, state: "none" };
@@ -255,8 +243,13 @@ export function show(route, { signal }) {
 			if (state === "failed") throw Object.assign(new ApiError(0, error || {}), { status: 422 });
 			if (first)
 				return (
-					(await post("tokens/check", { server: draft.server, token, repositories: [nameOf(first)] }, { signal: inner }))
-						.owner || "its owner"
+					(
+						await post(
+							"tokens/check",
+							{ server: draft.server, token, repositories: [nameOf(first)] },
+							{ signal: inner },
+						)
+					).owner || "its owner"
 				);
 			if (state === "done") return "its owner";
 			await new Promise((resolve) => setTimeout(resolve, 200));
@@ -269,9 +262,8 @@ export function show(route, { signal }) {
 				tokenRoom,
 				h(
 					"p.ink2",
-					null,
 					"Listed with the token of ",
-					h("b", null, known),
+					h("b", known),
 					". It is filled in again in the next step. ",
 					button(
 						"Use another token",
@@ -279,13 +271,13 @@ export function show(route, { signal }) {
 							drawToken(true);
 							tokenRoom.querySelector("input").focus();
 						},
-						{ kind: "small quiet" },
+						"small quiet",
 					),
 				),
 			);
 		const made = secretField({
 			label: "Paste a token to list yours",
-			help: "Below are the public ones, and what tokens stored for this server see. It is filled in again in the next step.",
+			help: words("public_ones"),
 			placeholder: "Paste the token (PAT)",
 			value: memory.tokens[draft.server] || "",
 		});
@@ -299,7 +291,6 @@ export function show(route, { signal }) {
 			},
 			{
 				checking: "Asking " + address + " whose token this is…",
-				context: () => where,
 				onanswer(answer) {
 					legOf("scm", answer, ["Token accepted", "", "Token refused"]);
 					if (answer.kind !== "ok") return;
@@ -320,7 +311,7 @@ export function show(route, { signal }) {
 				"List all",
 			),
 		);
-		fill(tokenRoom, h("div.panel", null, h("div.pad", null, made.element)));
+		fill(tokenRoom, h("div.panel", h("div.pad", made.element)));
 	}
 
 	/* ---- foot ---- */
@@ -342,7 +333,7 @@ export function show(route, { signal }) {
 		fill(
 			foot.mid,
 			names.length > 0 && [
-				h("span.cut", { title: names.join(", ") }, h("b", null, names.length + " selected: "), list(names, 12)),
+				h("span.cut", { title: names.join(", ") }, h("b", names.length + " selected: "), list(names, 12)),
 				button(
 					"Clear",
 					() => {
@@ -351,7 +342,8 @@ export function show(route, { signal }) {
 						picks.draw();
 						if (draft.show === "selected") picks.load(wanted());
 					},
-					{ kind: "small quiet", name: "Clear the selection" },
+					"small quiet",
+					{ name: "Clear the selection" },
 				),
 			],
 		);
@@ -362,29 +354,22 @@ export function show(route, { signal }) {
 	changed();
 	source.reset(memory.tokens[draft.server]);
 	return {
-		nodes: [
-			h("h1", null, "Select the repositories"),
-			h(
-				"p.lead",
-				null,
-				"Turn on the toggle of each repository that Eyes should have access to. Nothing changes until you save in the next step.",
-			),
+		nodes: part("pick", [
 			tokenRoom,
 			h(
 				"div",
 				{ role: "search", "aria-label": "Repositories" },
-				h("div.tools", null, search.box, filters),
+				h("div.tools", search.box, filters),
 				h(
 					"div.tools",
-					null,
-					h("div.spring", null, summary, announce),
-					h("span", null, h("b", null, "Not in the list?"), " Add it by name"),
-					h("div.add", null, add.element),
+					h("div.spring", summary, announce),
+					h("span", h("b", "Not in the list?"), " Add it by name"),
+					h("div.add", add.element),
 				),
 			),
 			reading,
-			h("div", null, emptyRoom, picks.nodes),
-		],
+			h("div", emptyRoom, picks.nodes),
+		]),
 		ready: reload,
 	};
 }

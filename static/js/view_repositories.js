@@ -1,6 +1,6 @@
 // The console's repositories: broken first; ticks bring actions for many at once.
 import { get, query } from "./api.js";
-import { fill, h, keyed, light } from "./dom.js";
+import { fill, h, keyed, light, state as stateWord, words } from "./dom.js";
 import { host, number } from "./format.js";
 import { on, server as serverOf, state } from "./state.js";
 import {
@@ -18,7 +18,9 @@ import {
 	table,
 	trouble,
 } from "./components.js";
-import { short } from "./copy.js";
+import { hooksToast, hookState } from "./webhooks.js";
+import { inOne, short } from "./copy.js";
+import { say } from "./notices.js";
 import { disableDialog, testDialog, tokenDialog } from "./actions.js";
 import { result } from "./updates_table.js";
 import { parse, repositoryHash, setQuery } from "./router.js";
@@ -35,13 +37,13 @@ export function show(route, { signal }) {
 		problem = h("div");
 	const all = h("input", { type: "checkbox", "aria-label": "Select all shown", onchange: () => tickAll(all.checked) });
 	const made = table("Repositories", [
-		{ node: h("label.tick", null, all), class: "tight" },
+		{ node: h("label.tick", all), class: "tight" },
 		{ name: "Health", class: "tight" },
-		{ label: "Repository" },
-		{ label: "Statuses" },
+		"Repository",
+		"Statuses",
 		{ label: "Events", class: "c-wide" },
-		{ label: "Token of" },
-		{ label: "Last update" },
+		"Token of",
+		"Last update",
 		{ name: "Actions", class: "tight" },
 	]);
 	let repositories = [],
@@ -100,8 +102,7 @@ export function show(route, { signal }) {
 
 	function drawFilters() {
 		const counts = state.status?.repositories || {},
-			servers = state.status?.servers || [],
-			focused = filters.contains(document.activeElement) && document.activeElement.textContent;
+			servers = state.status?.servers || [];
 		const to = (changes) => ({
 			href: location.hash,
 			run() {
@@ -124,7 +125,11 @@ export function show(route, { signal }) {
 			]),
 			servers.length > 1 &&
 				segments("Server", [
-					{ label: servers.length === 2 ? "Both servers" : "All servers", on: !filter("server"), ...to({ server: "" }) },
+					{
+						label: servers.length === 2 ? "Both servers" : "All servers",
+						on: !filter("server"),
+						...to({ server: "" }),
+					},
 					...servers.map((at) => ({
 						label: host(at.url).split("/")[0],
 						on: filter("server") === String(at.id),
@@ -132,7 +137,6 @@ export function show(route, { signal }) {
 					})),
 				]),
 		);
-		if (focused) [...filters.querySelectorAll("a")].find((node) => node.textContent === focused)?.focus();
 	}
 	function makeRow({ repo, chosen }) {
 		const name = fullName(repo),
@@ -143,42 +147,34 @@ export function show(route, { signal }) {
 			type: "checkbox",
 			checked: chosen,
 			"aria-label": "Select " + name,
-			"data-f": "tick",
 			onchange: () => tick(repo, box.checked),
 		});
 		return row(
 			[
-				cell("pick tight", h("label.tick", null, box)),
+				cell("pick tight", h("label.tick", box)),
 				cell("pick tight", light(broken ? "bad" : "ok", broken ? short(repo.error) : "Working")),
-				cell(
-					"name",
-					h(
-						"a",
-						{ href: repositoryHash(repo.server.id, name), "data-f": "open", title: repo.error?.message || null },
-						name,
-					),
-				),
+				cell("name", h("a", { href: repositoryHash(repo.server.id, name), title: repo.error?.message || null }, name)),
 				cell(
 					"st nob",
 					broken
-						? h("span.t-bad", null, repo.waiting ? number(repo.waiting) + " wait" : "stopped")
-						: h("span.t-ok", null, "Working"),
+						? h("span.t-bad", repo.waiting ? number(repo.waiting) + " wait" : "stopped")
+						: h("span.t-ok", "Working"),
 				),
-				cell("c-wide dim nob", "not yet"),
+				cell("c-wide nob", stateWord(...hookState(repo.events), repo.events?.error?.message)),
 				cell(
 					"",
 					h(
 						"span",
 						{ class: refused ? "t-bad" : "" },
 						repo.owner || "unknown",
-						refused ? ", refused" : !repo.admin && h("span.dim", null, " (read)"),
+						refused ? ", refused" : !repo.admin && h("span.dim", " (read)"),
 					),
 				),
 				cell(
 					"",
 					repo.last_update
-						? [result(repo.last_update.status), " ", h("span.dim", null, stamp(repo.last_update.ended))]
-						: h("span.dim", null, repo.last_update === null ? "none yet" : "–"),
+						? [result(repo.last_update.status), " ", h("span.dim", stamp(repo.last_update.ended))]
+						: h("span.dim", repo.last_update === null ? "none yet" : "–"),
 				),
 				cell(
 					"act tight",
@@ -188,6 +184,7 @@ export function show(route, { signal }) {
 						[
 							{ label: "Open", href: repositoryHash(repo.server.id, name) },
 							{ label: "Send a test status…", change: true, run: () => testDialog({ server, name }) },
+							{ label: "Check the webhook", change: true, run: () => checkHooks({ server, names: [name] }) },
 							{ label: "Replace token…", change: true, run: () => tokenDialog({ server, names: [name] }) },
 							{
 								label: "Disable…",
@@ -196,7 +193,7 @@ export function show(route, { signal }) {
 								run: () => disableDialog({ server, names: [name], waiting: repo.waiting }),
 							},
 						],
-						{ small: true, f: "menu" },
+						{ small: true },
 					),
 				),
 			],
@@ -227,7 +224,6 @@ export function show(route, { signal }) {
 				problem,
 				h(
 					"div.panel",
-					null,
 					narrowed
 						? empty(
 								filter("q")
@@ -277,6 +273,8 @@ export function show(route, { signal }) {
 			};
 		});
 	}
+	const checkHooks = ({ server, names, ondone }) =>
+		hooksToast("check", server, names).then(ondone, (error) => error.name !== "AbortError" && say(inOne(error)));
 	let barShown = -1;
 	function drawBar() {
 		if (barShown === ticked.size) return;
@@ -297,12 +295,13 @@ export function show(route, { signal }) {
 		fill(
 			bar,
 			ticked.size === 0
-				? h("span.ink2", null, "Select some to replace their token or to disable them together.")
+				? h("span.ink2", words("select_some"))
 				: [
 						h("span", { role: "status" }, ticked.size + " selected"),
-						button("Replace token…", each(tokenDialog), { kind: "small primary", change: true }),
-						button("Disable…", each(disableDialog), { kind: "small danger", change: true }),
-						chosenByServer().length > 1 && h("span.help", null, "Of the first server: each server has its own tokens."),
+						button("Replace token…", each(tokenDialog), "small primary change"),
+						button("Check webhooks", each(checkHooks), "small change"),
+						button("Disable…", each(disableDialog), "small danger change"),
+						chosenByServer().length > 1 && h("span.help", "Of the first server: each server has its own tokens."),
 						h("span.spring"),
 						button(
 							"Clear",
@@ -310,7 +309,7 @@ export function show(route, { signal }) {
 								tickAll(false);
 								all.focus();
 							},
-							{ kind: "small quiet" },
+							"small quiet",
 						),
 					],
 		);
@@ -321,9 +320,9 @@ export function show(route, { signal }) {
 	return {
 		title: "Repositories",
 		nodes: [
-			h("div.head", null, h("h1", null, "Repositories"), link("Manage repositories", "#/setup/server", "primary")),
+			h("div.head", h("h1", "Repositories"), link("Manage repositories", "#/setup/server", "primary")),
 			h("div.tools", { role: "search", "aria-label": "Repositories" }, search.box, filters),
-			h("div.stack", null, problem, panel, count, moreRoom),
+			h("div.stack", problem, panel, count, moreRoom),
 		],
 		ready: () => load(),
 	};

@@ -1,19 +1,22 @@
 // One repository: the cause first, then its two halves apart, its last updates, and disabling at the end.
-import { get, query } from "./api.js";
-import { fill, h, icon, light, outside } from "./dom.js";
-import { date, host, span } from "./format.js";
-import { server as serverOf, state } from "./state.js";
-import { button, empty, facts, link, panel, refresh, skeleton, stamp, verdict } from "./components.js";
+import { findRepo, get, post, query } from "./api.js";
+import { fill, h, icon, light, outside, words } from "./dom.js";
+import { count, date, host, span, time } from "./format.js";
+import { server as serverOf, state, tell } from "./state.js";
+import { button, busy, empty, facts, link, panel, refresh, skeleton, stamp, verdict } from "./components.js";
 import { explain, short } from "./copy.js";
 import { disableDialog, retryUpdates, testDialog, tokenDialog } from "./actions.js";
 import { liveUpdates } from "./updates_table.js";
+import { byHandDialog, eventWords, hooksToast, hookState } from "./webhooks.js";
+import { toast } from "./notices.js";
+import { go, repositoryHash } from "./router.js";
 
 export function show(route, { signal }) {
 	const [, serverId, project = "", slug = ""] = route.path,
 		name = project + "/" + slug,
 		server = serverOf(serverId),
 		url = server?.url || "";
-	const heading = h("h1", null, name),
+	const heading = h("h1", name),
 		chip = h("span.chip", { hidden: true }),
 		under = h("p.ink2"),
 		answer = verdict(),
@@ -26,7 +29,7 @@ export function show(route, { signal }) {
 		search: name,
 		alone: true,
 		signal,
-		emptyNode: empty("No update yet", "The first appears when Eyes finishes a test of it."),
+		emptyNode: empty("No update yet", words("first_update")),
 	});
 	let repo = null,
 		last = null;
@@ -35,52 +38,163 @@ export function show(route, { signal }) {
 		const ended = repo ? () => {} : skeleton(halves, 3);
 		try {
 			const [found, recent] = await Promise.all([
-				get("repositories" + query({ server: serverId, search: name, limit: 50 }), { signal }),
+				findRepo(serverId, name, { signal }).then((row) => row && get("repositories/" + row.id, { signal })),
 				get("updates" + query({ search: name, limit: 1 }), { signal }),
 			]);
-			repo = found.repositories.find((at) => at.project === project && at.slug === slug) || null;
+			repo = found || null;
 			last = recent.updates[0];
 			ended();
 			draw();
 		} catch (error) {
 			ended();
-			if (!signal.aborted)
-				answer.show({ kind: "bad", ...explain(error), actions: [button("Try again", load, { kind: "small" })] });
+			if (!signal.aborted) answer.show({ kind: "bad", ...explain(error), actions: [button("Try again", load, "small")] });
 		}
 	}
 	const replaceToken = () => tokenDialog({ server, names: [name], ondone: load });
 
+	/* Runs at the press of a button; what it throws stands where the cause stands. */
+	const act = (label, run, kind = "small") => {
+		const at = button(
+			label,
+			async () => {
+				busy(at, true);
+				try {
+					await run();
+				} catch (error) {
+					answer.show({ kind: "bad", ...explain(error) });
+				}
+				busy(at, false);
+			},
+			kind + " change",
+		);
+		return at;
+	};
+	const hooks = (what) => async () => {
+		await hooksToast(what, server, [name]);
+		await load();
+	};
+	const disable = () => disableDialog({ server, names: [name], waiting: repo.waiting, ondone: load });
+	const follow = async () => {
+		const to = (await post("repositories/" + repo.id + "/follow", {})).repository;
+		tell("changed");
+		go(repositoryHash(serverId, to));
+	};
+	async function rotate() {
+		const { ok, error } = await post("repositories/" + repo.id + "/webhook/rotate", {});
+		if (ok === false) throw error;
+		toast("The webhook has another secret; the old one counts for an hour");
+		await load();
+	}
+	async function retry() {
+		const { updates: stuck } = await get("queue?state=blocked&limit=1000");
+		await retryUpdates(stuck.filter((at) => at.repository === name && at.server === url));
+	}
+
 	function drawCause() {
-		if (repo.state !== "blocked") return answer.clear();
-		const why = explain(repo.error || {}, { leg: "server", host: url, name }),
-			refused = repo.error?.code === "token_refused";
+		const { events = {}, error = events.error } = repo,
+			code = error?.code || "",
+			broken = repo.state === "blocked",
+			bad = broken || events.state === "broken";
+		if (!broken && !/broken|failing|conflict|manual/.test(events.state)) return answer.clear();
+		const refused = code === "token_refused",
+			gone = /^repo_(ren|mov|gone|arch|unk)/.test(code),
+			repair = act("Put it right now", hooks("repair"), "small primary"),
+			waits = broken && repo.waiting > 0 && count(repo.waiting, "update waits", "updates wait"),
+			why = explain(error || { message: "The events of this repository do not arrive at Eyes" });
 		answer.show({
-			kind: "bad",
+			kind: bad ? "bad" : events.state === "manual" ? "idle" : "warn",
 			...why,
-			where: [
-				why.where,
-				repo.blocked_since && "since " + stamp(repo.blocked_since).textContent,
-				repo.waiting > 0 && repo.waiting + (repo.waiting === 1 ? " update waits" : " updates wait"),
-			]
+			trace:
+				why.trace ||
+				(events.state === "failing" && [
+					{ hop: "Bitbucket", outcome: "ok", detail: "webhook is right" },
+					{
+						hop: "Bitbucket to " + (events.mode === "relay" ? "eyes-scm" : "Eyes"),
+						outcome: "failed",
+						detail: events.failed && "at " + time(events.failed),
+					},
+					{ hop: events.mode === "relay" ? "eyes-scm" : "Eyes", outcome: "skipped" },
+				]),
+			where: [why.where, broken && repo.blocked_since && "since " + stamp(repo.blocked_since).textContent, waits]
 				.filter(Boolean)
 				.join(", "),
 			actions: [
-				button("Replace token…", replaceToken, { kind: "small primary", change: true }),
-				!refused &&
-					repo.waiting > 0 &&
-					button(
-						"Retry now",
-						async (event) => {
-							event.target.closest("button").blur();
-							const { updates: stuck } = await get("queue?state=blocked&limit=1000");
-							retryUpdates(stuck.filter((at) => at.repository === name && at.server === url)).catch((error) =>
-								answer.show({ kind: "bad", ...explain(error) }),
-							);
-						},
-						{ kind: "small", change: true },
+				/^repo_(ren|mov)/.test(code) && act("Follow it", follow, "small primary"),
+				broken && !gone && button("Replace token…", replaceToken, "small primary change"),
+				gone && button("Disable…", disable, "small change"),
+				broken && !refused && repo.waiting > 0 && act("Retry now", retry),
+				!broken && events.state === "conflict" && repair,
+				!broken && events.state === "broken" && !gone && repair,
+				!broken &&
+					events.state === "manual" &&
+					act(
+						"Create the webhook by hand…",
+						() => byHandDialog({ server, repo: repo.id, name, ondone: load }),
+						"small primary",
 					),
+				!broken && act("Check again", hooks("check")),
 			],
 		});
+	}
+	function eventsPanel() {
+		const {
+				state: is,
+				mode,
+				url: to,
+				checked,
+				wanted,
+				secret,
+				old_secret_until: old,
+				delivered,
+				failed,
+				waiting,
+			} = repo.events || {},
+			[kind, word] = hookState(repo.events),
+			relay = mode === "relay",
+			latest = failed > (delivered || "") ? failed : delivered;
+		return panel(
+			"Events",
+			is && [
+				relay && secret === "set" && act("Rotate secret", rotate, "small quiet"),
+				act("Check now", hooks("check"), "small quiet"),
+			],
+			h(
+				"div.pad",
+				facts([
+					["Webhook", [h("span", { class: "t-" + kind }, word), checked && [", checked ", stamp(checked)]]],
+					[
+						"Sends to",
+						to && [
+							h("code", to),
+							h(
+								"div.help",
+								relay
+									? "That is eyes-scm, which passes them on to Eyes. "
+									: (state.start.events?.configured ? "As EYES_WEBHOOK_URL says. " : "The default. ") +
+											"Whether deliveries succeed is seen below. ",
+								words("undocumented"),
+							),
+						],
+					],
+					["On", wanted && eventWords(wanted)],
+					[
+						"Signed",
+						secret &&
+							(secret === "set"
+								? ["yes", old && [", the old secret counts until ", stamp(old)]]
+								: relay
+									? "no"
+									: "no, EYES_WEBHOOK_SECRET is not set"),
+					],
+					[
+						"Last delivery",
+						is &&
+							(latest ? [stamp(latest), latest === failed ? h("span.t-warn", ", failed") : ", taken"] : "none yet"),
+					],
+					["Waiting", waiting > 0 && count(waiting, "event")],
+				]),
+			),
+		);
 	}
 	function draw() {
 		const enabled = repo && repo.state !== "disabled",
@@ -89,9 +203,13 @@ export function show(route, { signal }) {
 		fill(
 			chip,
 			enabled &&
-				(broken
-					? [light("bad"), h("span.t-bad", null, short(repo.error))]
-					: [light("ok"), h("span.t-ok", null, "Working")]),
+				(([kind, word]) => [light(kind), h("span", { class: "t-" + kind }, word)])(
+					broken
+						? ["bad", short(repo.error)]
+						: /failing|broken|conflict/.test(repo.events?.state)
+							? ["warn", "Needs attention"]
+							: ["ok", "Working"],
+				),
 		);
 		under.textContent = [
 			host(url),
@@ -104,7 +222,7 @@ export function show(route, { signal }) {
 		fill(
 			acts,
 			outsideButton(),
-			enabled && button("Send a test status…", () => testDialog({ server, name, commit: last?.commit }), { change: true }),
+			enabled && button("Send a test status…", () => testDialog({ server, name, commit: last?.commit }), "change"),
 		);
 		if (!enabled) {
 			answer.clear();
@@ -113,7 +231,6 @@ export function show(route, { signal }) {
 				tail,
 				h(
 					"div.panel",
-					null,
 					empty(
 						name + " is not enabled",
 						"Its commits get no statuses. Enable it to change that.",
@@ -126,18 +243,15 @@ export function show(route, { signal }) {
 		drawCause();
 		const statuses = panel(
 			"Statuses",
-			button("Replace token…", replaceToken, { kind: "small quiet", change: true }),
+			button("Replace token…", replaceToken, "small quiet change"),
 			h(
 				"div.pad",
-				null,
 				facts([
 					[
 						"State",
-						broken
-							? h("span.t-bad", null, "stopped: " + short(repo.error).toLowerCase())
-							: h("span.t-ok", null, "working"),
+						broken ? h("span.t-bad", "stopped: " + short(repo.error).toLowerCase()) : h("span.t-ok", "working"),
 					],
-					["Key", last?.key && h("code", null, last.key)],
+					["Key", last?.key && h("code", last.key)],
 					["Token of", [repo.owner || "unknown", repo.admin ? ", may administer" : ", may read"]],
 					["Given", repo.token_at && date(repo.token_at)],
 					["Waiting", repo.waiting ? String(repo.waiting) : "nothing"],
@@ -150,46 +264,13 @@ export function show(route, { signal }) {
 				]),
 			),
 		);
-		const events = panel(
-			"Events",
-			null,
-			h(
-				"div.pad",
-				null,
-				h(
-					"p.ink2",
-					null,
-					"This version sets statuses only. Events need a webhook, and webhooks come with a later version.",
-				),
-				h(
-					"p.help",
-					null,
-					repo.admin
-						? "The token would be allowed to create it."
-						: "It will need a token that administers the repository.",
-				),
-			),
-		);
-		fill(halves, statuses, events);
+		fill(halves, eventsPanel(), statuses);
 		fill(
 			tail,
 			h(
 				"div.split",
-				null,
-				h(
-					"div",
-					null,
-					h("h3", null, "Disable this repository"),
-					h(
-						"p.help",
-						null,
-						"No more statuses are set, and the stored token is forgotten. Statuses already on commits stay.",
-					),
-				),
-				button("Disable…", () => disableDialog({ server, names: [name], waiting: repo.waiting, ondone: load }), {
-					kind: "danger",
-					change: true,
-				}),
+				h("div", h("h3", "Disable this repository"), h("p.help", words("disables"))),
+				button("Disable…", disable, "danger change"),
 			),
 		);
 	}
@@ -202,27 +283,24 @@ export function show(route, { signal }) {
 		at.prepend(icon("out"));
 		return at;
 	}
-	refresh(["event:repository", "event:update"], load, signal);
+	refresh(["event:repository", "event:update", "event:events"], load, signal);
 
 	return {
 		title: name,
 		nodes: [
 			h(
 				"div",
-				null,
 				h("a", { href: "#/repositories" }, "Repositories"),
-				h("div.head", null, h("div.row.spring", null, heading, chip), acts),
+				h("div.head", h("div.row.spring", heading, chip), acts),
 				under,
 			),
 			answer.element,
 			halves,
 			h(
 				"section.panel",
-				null,
 				h(
 					"header",
-					null,
-					h("h2", null, "Last updates"),
+					h("h2", "Last updates"),
 					link("All of this repository", "#/updates/recent?repo=" + encodeURIComponent(name), "small quiet"),
 				),
 				updates.node,

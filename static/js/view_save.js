@@ -1,7 +1,7 @@
 // Save: each repository on its own, each of its halves shown apart. It goes on when the page is left; coming back shows it.
-import { post } from "./api.js";
+import { findRepo, post } from "./api.js";
 import { follow } from "./jobs.js";
-import { fill, h, keyed, later, light, state as stateWord } from "./dom.js";
+import { fill, h, keyed, later, light, state as stateWord, words } from "./dom.js";
 import { list, number, repos, span } from "./format.js";
 import { draft, keep, memory, server as serverOf, setLeg, ticks } from "./state.js";
 import { button, cell, progress, row, table, verdict } from "./components.js";
@@ -9,6 +9,7 @@ import { explain } from "./copy.js";
 import { wizardFoot } from "./frame.js";
 import { loadStart, loadStatus } from "./session.js";
 import { tokenDialog } from "./actions.js";
+import { byHandDialog, halfWords } from "./webhooks.js";
 import { go } from "./router.js";
 
 const MANY = 12;
@@ -23,116 +24,107 @@ export function show(route, { signal }) {
 		count = h("p.ink2"),
 		announce = h("span.vh", { role: "status" }),
 		problem = verdict();
-	const rows = table("Repositories", [
-		{ label: "Repository" },
-		{ label: "Statuses" },
-		{ label: "Events" },
-		{ label: "State", class: "end" },
-	]);
-	const results = new Map(),
-		left = new Set(),
-		running = new Set(names); // by name
+	const rows = table("Repositories", ["Repository", "Statuses", "Events", { label: "State", class: "end" }]);
+	const results = new Map(Object.entries(draft.results)),
+		left = new Set(), // what is to stay as it is
+		running = new Set(names.filter((name) => !draft.results[name])); // by name
 	let over = false;
 
 	const say = later((text) => (announce.textContent = text), 3000);
 	signal.addEventListener("abort", () => say.stop());
 
+	/* A run for the webhooks alone says nothing new of the statuses. */
 	function take(job) {
 		for (const result of job.results || []) {
-			results.set(result.repository, result);
+			const was = results.get(result.repository);
+			results.set(result.repository, hooksOnly && was ? { ...was, events: result.events || result } : result);
 			running.delete(result.repository);
 		}
-		const good = enabled();
+		const good = names.filter(enabled);
 		for (const name of good) delete (draft.ticks[draft.jobServer] || {})[name];
-		keep({ enabled: [...new Set([...draft.enabled, ...good])] });
+		keep({ results: Object.fromEntries(results), enabled: [...new Set([...draft.enabled, ...good])] });
 		draw();
 	}
-	const failed = () => names.filter((name) => results.get(name)?.ok === false && !running.has(name) && !left.has(name));
-	const enabled = () => names.filter((name) => results.get(name)?.ok && !running.has(name));
+	const enabled = (name) => Boolean(results.get(name)?.ok && !running.has(name));
+	const without = (name) => enabled(name) && results.get(name).events?.ok === false;
+	const failed = (name) => results.get(name)?.ok === false && !running.has(name) && !left.has(name);
 
-	function title() {
-		const good = enabled().length,
-			all = names.length - left.size;
-		if (running.size && !over) return "Enabling " + (names.length === 1 ? names[0] : repos(names.length));
-		if (good === all && all > 0) return all === 1 ? enabled()[0] + " is enabled" : repos(all) + " are enabled";
-		return good === 0
-			? all === 1
-				? names[0] + " is not enabled"
-				: "None of " + repos(all) + " is enabled"
-			: good + " of " + repos(all) + " are enabled";
+	function title(good, some) {
+		const all = names.filter((name) => enabled(name) || !left.has(name)).length,
+			which = all === 1 ? (good ? names.find(enabled) : names[0]) : repos(all);
+		if (running.size && !over) return "Enabling " + which;
+		if (good && good === all)
+			return (
+				which +
+				(all === 1 ? " is" : " are") +
+				" enabled" +
+				(some ? (all > 1 ? ", " + (some === 1 ? "one" : some) : "") + " without events" : "")
+			);
+		return good
+			? good + " of " + which + " are enabled"
+			: (all === 1 ? which + " is not" : "None of " + which + " is") + " enabled";
 	}
-
-	function states(name) {
-		const result = results.get(name);
-		if (running.has(name)) return { kind: "spin", word: "Enabling…" };
-		if (result?.ok) return { kind: "ok", word: "Enabled" };
-		return left.has(name) ? { kind: "off", word: "Left out" } : { kind: "bad", word: "Failed" };
-	}
-	function makeRow({ name, kind, word, error }) {
-		if (error) return errorRow(name, error);
+	const halfOf = ([kind, words]) => h("span.state", light(kind), words);
+	function makeRow({ name, trouble, is, half, kind, word }) {
+		if (trouble) return troubleRow(name, trouble, is);
 		return row(
 			[
 				cell("name", name),
-				cell(
-					"",
-					h(
-						"span.state",
-						null,
-						light(kind),
-						kind === "ok" ? "ready" : kind === "spin" ? "checking the token" : "not set up",
-					),
-				),
-				cell("dim", "with a later version"),
-				cell("st end", kind === "spin" ? h("span.t-acc", null, word) : stateWord(kind, word)),
+				cell("", halfOf(kind === "spin" ? [kind, "checking the token"] : is ? ["ok", "ready"] : ["bad", "not set up"])),
+				cell("", kind !== "spin" && halfOf(is ? halfWords(half) : ["off", "not set up"])),
+				cell("st end", kind === "spin" ? h("span.t-acc", word) : stateWord(kind, word)),
 			],
 			{ class: "plain" },
 		);
 	}
-	function errorRow(name, error) {
+	/* is: its statuses work, so only the events are missing. */
+	function troubleRow(name, error, is) {
 		const answer = verdict(),
-			at = button("Retry", () => retry([name]), { kind: "small primary", change: true, name: "Retry " + name, f: "retry" });
-		const rights = error.code === "token_refused" || error.code === "token_rights" || error.code === "repo_unknown";
+			admin = error.code === "not_admin",
+			act = (label, run, kind = "") => button(label, run, "small change " + kind, { name: label + " " + name });
 		answer.show({
-			kind: "bad",
-			...explain(error, { leg: "server", host: server?.url, name }),
+			kind: admin ? "warn" : "bad",
+			...explain(error),
 			actions: [
-				at,
-				button("Use another token…", () => other([name]), {
-					kind: "small",
-					change: true,
-					name: "Use another token for " + name,
-					f: "other",
-				}),
-				button(
-					"Leave it out",
+				admin && act("Create the webhook by hand…", () => byHand(name), "primary"),
+				act("Retry", () => retry([name], is), /^(token_r|repo_u|not_a)/.test(error.code) ? "" : "primary"),
+				act("Use another token…", () => other([name])),
+				act(
+					is ? "Leave it at statuses" : "Leave it out",
 					() => {
 						left.add(name);
 						draw();
 					},
-					{ kind: "small quiet", name: "Leave it out: " + name },
+					"quiet",
 				),
 			],
 		});
-		if (rights) at.classList.remove("primary");
 		return row([h("td", { role: "cell", colspan: "4" }, answer.element)], { class: "plain wide" });
 	}
 
 	function draw() {
-		const many = names.length > MANY,
-			good = enabled().length,
-			bad = failed();
-		const listed = many ? names.filter((name) => running.has(name) || failed().includes(name)).slice(0, 100) : names;
-		heading.textContent = title();
+		const good = names.filter(enabled),
+			some = names.filter(without),
+			bad = names.filter(failed);
+		const listed =
+			names.length > MANY
+				? names.filter((name) => !enabled(name) || (without(name) && !left.has(name))).slice(0, 100)
+				: names;
+		heading.textContent = title(good.length, some.length);
 		lead.textContent = over
 			? bad.length
-				? "Nothing half-made remains of those that failed: try again, or leave them out."
-				: (names.length - left.size === 1 ? "It gets its" : "They get their") + " statuses from now on."
-			: "You can leave this page at any time; it goes on, and the console shows the result.";
-		bar.set({ done: good, bad: bad.length }, names.length - left.size);
-		const done = good + bad.length,
+				? words("half_made")
+				: (good.length === 1 ? "It gets its" : "All get their") + " statuses from now on."
+			: words("leave_page");
+		bar.set(
+			{ done: good.length - some.length, warn: some.length, bad: bad.length },
+			names.length - names.filter((name) => left.has(name) && !enabled(name)).length,
+		);
+		const done = good.length + bad.length,
 			pace = (performance.now() - begun) / Math.max(1, done);
 		count.textContent = [
-			number(good) + " done",
+			number(good.length) + " done",
+			some.length && number(some.length) + " without events",
 			bad.length && number(bad.length) + " failed",
 			!over && running.size && number(running.size) + " to go",
 			!over && done >= 5 && performance.now() - begun > 5000 && "about " + span(pace * running.size) + " left",
@@ -144,47 +136,51 @@ export function show(route, { signal }) {
 		keyed(
 			rows.body,
 			listed.flatMap((name) => {
-				const at = { name, ...states(name) };
-				return bad.includes(name)
-					? [
-							at,
-							{
-								name: name + " failed",
-								repository: name,
-								error: results.get(name).error || { code: "", message: "It did not work" },
-							},
-						]
-					: [at];
+				const { error, statuses, events: half } = results.get(name) || {},
+					is = enabled(name),
+					at = { name, is, half };
+				if (running.has(name)) Object.assign(at, { kind: "spin", word: "Enabling…" });
+				else if (is)
+					Object.assign(
+						at,
+						half?.ok === false ? { kind: "warn", word: "Statuses only" } : { kind: "ok", word: "Enabled" },
+					);
+				else Object.assign(at, left.has(name) ? { kind: "off", word: "Left out" } : { kind: "bad", word: "Failed" });
+				const trouble =
+					!left.has(name) && (failed(name) ? error || statuses?.error || {} : without(name) && (half.error || {}));
+				return trouble ? [at, { name, is, trouble }] : [at];
 			}),
-			(item) => item.name,
-			(item) => makeRow(item.repository ? { ...item, name: item.repository } : item),
+			(item) => item.name + Boolean(item.trouble),
+			makeRow,
 		);
-		setLeg(
-			"scm",
-			running.size && !over ? "spin" : bad.length ? (good ? "warn" : "bad") : "ok",
-			running.size && !over ? "enabling" : bad.length ? bad.length + " failed" : good === 1 ? "1 enabled" : good + " enabled",
-		);
+		if (running.size && !over) setLeg("scm", "spin", "enabling");
+		else if (bad.length) setLeg("scm", good.length ? "warn" : "bad", bad.length + " failed");
+		else setLeg("scm", some.length ? "warn" : "ok", some.length ? some.length + " without events" : good.length + " enabled");
+		const missing = some.filter((name) => !left.has(name));
 		fill(
 			foot.mid,
-			over && bad.length > 1 && button("Retry the " + bad.length + " that failed", () => retry(bad), { change: true }),
+			over &&
+				(bad.length > 1
+					? button("Retry the " + bad.length + " that failed", () => retry(bad), "change")
+					: missing.length > 1 &&
+						button("Retry the events of " + missing.length, () => retry(missing, true), "change")),
 		);
 	}
 
 	/* Only those asked for are done again; the others stay as they are. */
-	async function retry(which) {
+	async function retry(which, hooks) {
 		const token = memory.tokens[draft.jobServer];
-		if (!token) return other(which);
+		if (!token && !hooks) return other(which);
 		problem.clear();
 		try {
 			const { job } = await post(
-				"repositories/enable",
-				{ server: draft.jobServer, repositories: which, token, async: true },
+				hooks ? "webhooks/repair" : "repositories/enable",
+				{ server: draft.jobServer, repositories: which, token: hooks ? undefined : token, async: true },
 				{ signal },
 			);
-			which.forEach((name) => running.add(name));
-			await watch(job);
+			await watch(job, which, hooks);
 		} catch (error) {
-			if (!signal.aborted) problem.show({ kind: "bad", ...explain(error, { host: server?.url }) });
+			if (!signal.aborted) problem.show({ kind: "bad", ...explain(error) });
 		}
 	}
 	const other = (which) =>
@@ -194,15 +190,33 @@ export function show(route, { signal }) {
 			title: "Use another token for " + list(which, 2),
 			enable: true,
 			label: "Save",
-			onjob(job) {
-				which.forEach((name) => running.add(name));
-				watch(job).catch(() => {});
-			},
+			onjob: (job) => watch(job, which).catch(() => {}),
 		});
+	async function byHand(name) {
+		try {
+			const repo = await findRepo(server.id, name);
+			await byHandDialog({
+				server,
+				repo: repo.id,
+				name,
+				ondone() {
+					results.get(name).events = { ok: true, state: "ok" };
+					keep({ results: Object.fromEntries(results) });
+					draw();
+				},
+			});
+		} catch (error) {
+			if (!signal.aborted) problem.show({ kind: "bad", ...explain(error) });
+		}
+	}
 
-	async function watch(job) {
+	let hooksOnly = false;
+	async function watch(job, which = names, hooks = false) {
 		over = false;
-		keep({ job });
+		hooksOnly = hooks;
+		which.forEach((name) => running.add(name));
+		draw();
+		keep({ job, jobHooks: hooks });
 		try {
 			await follow(job, take, signal);
 		} catch (error) {
@@ -211,10 +225,7 @@ export function show(route, { signal }) {
 			problem.show({
 				kind: "warn",
 				title: error.status === 404 ? "This run is not known any more" : explain(error).title,
-				todo:
-					error.status === 404
-						? "eyes-scm was restarted meanwhile. The console shows which repositories are enabled."
-						: explain(error).todo,
+				todo: error.status === 404 ? words("restarted") : explain(error).todo,
 			});
 			running.clear();
 		}
@@ -223,10 +234,10 @@ export function show(route, { signal }) {
 		await Promise.all([loadStart(), loadStatus()]).catch(() => {});
 		if (signal.aborted) return;
 		draw();
-		if (failed().length === 0 && document.activeElement === document.body) heading.focus();
+		if (!names.some(failed) && document.activeElement === document.body) heading.focus();
 	}
 
-	const panel = h("div.panel", null, rows.element);
+	const panel = h("div.panel", rows.element);
 	const foot = wizardFoot({
 		back: Object.keys(ticks()).length ? "#/setup/token" : "#/setup/repositories",
 		next: {
@@ -239,10 +250,7 @@ export function show(route, { signal }) {
 	});
 	draw();
 	return {
-		nodes: [
-			h("div", null, heading, lead),
-			h("div.stack", null, bar.element, h("div", null, count, announce), problem.element, panel),
-		],
-		ready: () => watch(draft.job),
+		nodes: [h("div", heading, lead), h("div.stack", bar.element, h("div", count, announce), problem.element, panel)],
+		ready: () => watch(draft.job, [...running], draft.jobHooks), // after a reload only the last run is asked about
 	};
 }

@@ -1,6 +1,6 @@
 // Step 3: choose the Bitbucket server, or add a new one, which is checked live.
 import { get, post } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, part, words } from "./dom.js";
 import { cleanUrl, date, host, product, repos, shortProduct, span } from "./format.js";
 import { draft, keep, legOf, memory, setLeg, state } from "./state.js";
 import { button, field } from "./components.js";
@@ -11,6 +11,18 @@ import { wizardFoot } from "./frame.js";
 import { loadStatus } from "./session.js";
 import { go } from "./router.js";
 
+/* The daemon says it without the port that was typed. */
+const TITLES = {
+	server_dns: "The name {} is not known here",
+	server_refused: "Nothing listens at {}",
+	server_timeout: "{} does not answer",
+	tls_untrusted: "The certificate of {} is not trusted",
+};
+const OTHER_CA = {
+	code: "ca_other",
+	message: "That CA did not issue this certificate",
+	hint: "Ask for the one that did, with its root.",
+};
 const TRUST = new Set(["tls_untrusted", "ca_other", "ca_invalid"]); // what another CA can help with
 
 function foundAnswer(found, ms) {
@@ -39,7 +51,7 @@ function newServer({ servers, onstate, next }) {
 	const again = h("button.btn.quiet.small", { type: "button", onclick: () => check.again() }, "Check again");
 	const made = field({
 		label: "Server URL",
-		help: "As in the address bar of a browser, with the context path if there is one.",
+		help: words("url_help"),
 		value: draft.url,
 		placeholder: "https://bitbucket.example.com",
 		mono: true,
@@ -54,11 +66,16 @@ function newServer({ servers, onstate, next }) {
 		made,
 		async (url, signal) => {
 			if (servers().some((server) => server.url.toLowerCase() === url.toLowerCase()))
-				throw Object.assign(new Error("This server is already in the list"), { code: "server_exists" });
+				throw {
+					code: "server_exists",
+					message: "This server is already in the list",
+					hop: "this field",
+					hint: "Choose it above.",
+				};
 			const begun = performance.now(),
 				found = await post("servers/check", { url, ...given() }, { signal }).catch((error) => {
-			throw memory.ca && error.code === "tls_untrusted" ? Object.assign(error, { code: "ca_other" }) : error;
-		});
+					throw memory.ca && error.code === "tls_untrusted" ? Object.assign(error, OTHER_CA) : error;
+				});
 			memory.serverCheck = found;
 			if (found.url && found.url !== made.input.value) keep({ url: (made.input.value = found.url) });
 			return foundAnswer(found, performance.now() - begun);
@@ -66,7 +83,6 @@ function newServer({ servers, onstate, next }) {
 		{
 			clean: cleanUrl,
 			checking: (url) => "Looking at " + host(url) + "…",
-			context: (url) => ({ leg: "server", host: url }),
 			onenter: next,
 			onchange() {
 				memory.ca = "";
@@ -81,6 +97,7 @@ function newServer({ servers, onstate, next }) {
 			onanswer(answer) {
 				const url = made.input.value;
 				again.hidden = answer.kind !== "bad";
+				answer.title = TITLES[answer.code]?.replace("{}", host(url).split("/")[0]) || answer.title;
 				legOf("scm", answer, [answer.kind === "ok" && shortProduct(memory.serverCheck), "", "Not proven"], url);
 				fill(
 					trust,
@@ -105,7 +122,7 @@ function newServer({ servers, onstate, next }) {
 								keep({ url: made.input.value });
 								check.ensure();
 							},
-							{ kind: "small" },
+							"small",
 						),
 					];
 				onstate();
@@ -120,7 +137,7 @@ export function show(route, { signal }) {
 	let servers = state.status?.servers || [];
 	const listRoom = h("div", { role: "radiogroup", "aria-label": "Bitbucket server" });
 	const added = newServer({ servers: () => servers, next, onstate: () => {} });
-	const inside = h("div.in", null, added.body);
+	const inside = h("div.in", added.body);
 	const adding = () => draft.adding || !servers.length;
 
 	function choose(server) {
@@ -142,10 +159,9 @@ export function show(route, { signal }) {
 			h(
 				"label",
 				{ for: id },
-				h("b", null, host(server.url)),
+				h("b", host(server.url)),
 				h(
 					"span",
-					null,
 					product(server, true) +
 						", " +
 						(server.enabled + server.blocked
@@ -153,15 +169,11 @@ export function show(route, { signal }) {
 							: "no repository enabled yet"),
 				),
 			),
-			button("Manage repositories", () => manage(server), {
-				kind: "small",
-				name: "Manage repositories of " + host(server.url),
-			}),
+			button("Manage repositories", () => manage(server), "small", { name: "Manage repositories of " + host(server.url) }),
 		);
 	}
 	function draw() {
-		const focused = document.activeElement?.id,
-			on = adding();
+		const on = adding();
 		fill(
 			listRoom,
 			servers.map(card),
@@ -178,11 +190,10 @@ export function show(route, { signal }) {
 						added.input.focus();
 					},
 				}),
-				h("label", { for: "server-new" }, h("b", null, "Add a new server")),
+				h("label", { for: "server-new" }, h("b", "Add a new server")),
 				on && inside,
 			),
 		);
-		if (focused?.startsWith("server-")) document.getElementById(focused)?.focus();
 	}
 
 	async function next() {
@@ -191,8 +202,7 @@ export function show(route, { signal }) {
 			else document.getElementById("server-" + servers[0].id).focus();
 			return;
 		}
-		if (!added.check.value())
-			return refuse(added, "The URL is missing", "Such as https://bitbucket.example.com or https://example.com/bitbucket.");
+		if (!added.check.value()) return refuse(added, "The URL is missing", words("url_like"));
 		const answer = await added.check.ensure();
 		if (answer?.kind !== "ok") return added.input.focus();
 		try {
@@ -202,7 +212,7 @@ export function show(route, { signal }) {
 			keep({ server: server.id, adding: false, url: "", caPath: "" });
 			go("#/setup/repositories");
 		} catch (error) {
-			if (!signal.aborted) added.check.set({ kind: "bad", error, ...explain(error, { host: added.input.value }) });
+			if (!signal.aborted) added.check.set({ kind: "bad", error, ...explain(error) });
 		}
 	}
 
@@ -218,32 +228,6 @@ export function show(route, { signal }) {
 	wizardFoot({ back: "#/setup/key", next: { run: next } });
 	return {
 		focus: !servers.length ? added.input : null,
-		nodes: [
-			h("h1", null, "Choose the Bitbucket server"),
-			h(
-				"p.lead",
-				null,
-				servers.length
-					? "Select one that is already configured, or add a new one."
-					: "None is configured yet: enter its address.",
-			),
-			h(
-				"div.cols",
-				null,
-				listRoom,
-				h(
-					"aside.aside",
-					null,
-					h("h2", null, "Why there is no “continue anyway”"),
-					h(
-						"p",
-						null,
-						"Your token is sent to this address. Without a trusted certificate, anyone on the way could take it.",
-					),
-					h("h2", null, "What is asked of the server"),
-					h("p", null, "Only its name and version. No token is sent at this step."),
-				),
-			),
-		],
+		nodes: part("server", servers.length ? words("choose_server") : words("no_server"), listRoom),
 	};
 }

@@ -1,9 +1,9 @@
 // Step 5: the token for the ticked repositories, and Save.
 import { post } from "./api.js";
-import { fill, h, icon, outside } from "./dom.js";
+import { fill, h, icon, outside, part, words } from "./dom.js";
 import { host, repos } from "./format.js";
 import { chosenServer, draft, keep, legOf, memory, setLeg, ticked, ticks } from "./state.js";
-import { button, busy, cell, row, secretField, table } from "./components.js";
+import { button, busy, secretField } from "./components.js";
 import { dialog } from "./dialogs.js";
 import { liveCheck, refuse } from "./checks.js";
 import { explain } from "./copy.js";
@@ -12,34 +12,6 @@ import { wizardFoot } from "./frame.js";
 import { go } from "./router.js";
 
 const TAGS = 12;
-
-function permissions() {
-	const made = table("What the token must be allowed to do", [
-		{ label: "Half" },
-		{ label: "Permission" },
-		{ label: "What eyes-scm does with it" },
-	]);
-	fill(
-		made.body,
-		row(
-			[
-				cell("name", "Statuses"),
-				cell("st", "Repository read"),
-				cell("full ink2", "sets build statuses on commits and pull requests"),
-			],
-			{ class: "plain" },
-		),
-		row(
-			[
-				cell("name", "Events"),
-				cell("st", "Repository admin"),
-				cell("full ink2", "nothing yet: webhooks come with a later version"),
-			],
-			{ class: "plain" },
-		),
-	);
-	return h("div", null, h("h2", null, "What the token must be allowed to do"), h("div.panel", null, made.element));
-}
 
 export function show(route, { signal }) {
 	const server = chosenServer(),
@@ -65,7 +37,6 @@ export function show(route, { signal }) {
 		},
 		{
 			checking: "Asking " + address + " whose token this is…",
-			context: () => ({ leg: "server", host: server?.url }),
 			onenter: save,
 			onchange: () => {
 				memory.tokens[draft.server] = made.input.value.trim();
@@ -74,8 +45,8 @@ export function show(route, { signal }) {
 			},
 			onchecking: () => setLeg("scm", "spin", "checking"),
 			onanswer(answer) {
-				legOf("scm", answer, ["Token accepted", "Some not visible", "Token refused"]);
-				if (answer.code === "token_refused") answer.list = h("p", null, outside(page, "Open HTTP access tokens"));
+				legOf("scm", answer, ["Token accepted", "Rights missing", "Token refused"]);
+				if (answer.code === "token_refused") answer.list = h("p", outside(page, "Open HTTP access tokens"));
 			},
 		},
 	);
@@ -91,7 +62,6 @@ export function show(route, { signal }) {
 	function tag(name) {
 		return h(
 			"span.tag",
-			null,
 			h("span.cut", { title: name }, name),
 			h("button", { type: "button", "aria-label": "Leave out " + name, onclick: () => without([name]) }, icon("x")),
 		);
@@ -112,10 +82,10 @@ export function show(route, { signal }) {
 							body: h(
 								"ul.list",
 								{ tabindex: "0" },
-								names.map((name) => h("li", null, name)),
+								names.map((name) => h("li", name)),
 							),
 						}),
-					{ kind: "small quiet" },
+					"small quiet",
 				),
 		);
 	}
@@ -123,7 +93,7 @@ export function show(route, { signal }) {
 	const foot = wizardFoot({
 		back: "#/setup/repositories",
 		end: true,
-		mid: "Sets up statuses; webhooks come with a later version",
+		mid: "Sets up statuses and events, with one test event each",
 		next: { label: "Save", run: save, change: true },
 	});
 	async function save() {
@@ -139,12 +109,11 @@ export function show(route, { signal }) {
 					{ server: draft.server, repositories: names, token: made.input.value.trim(), async: true },
 					{ signal },
 				);
-			memory.results = null;
-			keep({ job, jobServer: draft.server, jobNames: names });
+			keep({ job, jobServer: draft.server, jobNames: names, jobHooks: false, results: {} });
 			go("#/setup/save");
 		} catch (error) {
 			if (signal.aborted) return;
-			check.set({ kind: "bad", ...explain(error, { host: server?.url }) });
+			check.set({ kind: "bad", ...explain(error) });
 			made.input.focus();
 		} finally {
 			busy(foot.next, false);
@@ -154,39 +123,15 @@ export function show(route, { signal }) {
 	draw();
 	if (made.input.value) check.ensure(); // from step 4
 	const reloaded = !made.input.value && performance.getEntriesByType("navigation")[0]?.type === "reload";
-	const again = reloaded && h("p.help", null, "Paste the token again. It is never kept in the browser.");
+	const again = reloaded && h("p.help", words("not_kept"));
 	if (again) made.input.addEventListener("input", () => again.remove());
 	return {
 		focus: made.input.value ? null : made.input,
-		nodes: [
-			h("div.stack", null, heading, tags),
-			h(
-				"div.cols",
-				null,
-				h("div.stack", null, h("div", null, made.element, again), permissions()),
-				h(
-					"aside.aside",
-					null,
-					h("h2", null, "Where to make one"),
-					h(
-						"ol",
-						null,
-						h("li", null, outside(page, "Open HTTP access tokens on " + address)),
-						h("li", null, "Choose ", h("b", null, "Create token")),
-						h("li", null, "Repository permissions: ", h("b", null, "Repository read"), " is enough"),
-						h("li", null, "Copy it here. Bitbucket shows it only once"),
-					),
-					h(
-						"p",
-						null,
-						"In Bitbucket it is also under your picture, ",
-						h("b", null, "Manage account"),
-						", ",
-						h("b", null, "HTTP access tokens"),
-						". A project’s or a repository’s own token works as well.",
-					),
-				),
-			),
-		],
+		nodes: part(
+			"token",
+			[heading, tags],
+			h("div", made.element, again),
+			outside(page, "Open HTTP access tokens on " + address),
+		),
 	};
 }

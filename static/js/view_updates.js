@@ -1,40 +1,22 @@
 // Updates: recent ones as they happen, those not delivered grouped by cause, and the place of the events.
 import { get } from "./api.js";
-import { fill, h, keyed, light } from "./dom.js";
+import { fill, h, keyed, light, words } from "./dom.js";
 import { count, host, number, time } from "./format.js";
 import { on, state } from "./state.js";
-import { button, busy, cell, empty, refresh, row, searchField, skeleton, stamp, table, tabs, trouble } from "./components.js";
-import { explain } from "./copy.js";
+import { button, busy, cell, empty, loader, refresh, row, searchField, stamp, table } from "./components.js";
+import { explain, inOne } from "./copy.js";
 import { say } from "./notices.js";
 import { dropDialog, retryUpdates, tokenDialog } from "./actions.js";
 import { commit, liveUpdates, repositoryLink, result } from "./updates_table.js";
 import { setQuery } from "./router.js";
+import { head, showEvents } from "./view_events.js";
 
 const SHOWN = 3,
 	LIMIT = 1000;
 
-function head(name, actions) {
-	const room = h("div"),
-		draw = () => {
-			const queue = state.status?.queue || {},
-				n = (queue.waiting || 0) + (queue.later || 0) + (queue.blocked || 0) + (queue.dead || 0) + (queue.sending || 0);
-			if (!room.contains(document.activeElement))
-				fill(
-					room,
-					tabs("Updates", [
-						{ label: "Recent", href: "#/updates/recent", on: name === "recent" },
-						{ label: "Not delivered", n: number(n), href: "#/updates/waiting", on: name === "waiting" },
-						{ label: "Events", href: "#/updates/events", on: name === "events" },
-					]),
-				);
-		};
-	draw();
-	return { draw, nodes: [h("div.head", null, h("h1", null, "Updates"), actions), room] };
-}
-
 export function show(route, context) {
 	const tab = route.path[1] || "recent";
-	return { waiting, events }[tab]?.(route, context) || recent(route, context);
+	return { waiting, events: showEvents }[tab]?.(route, context) || recent(route, context);
 }
 
 function recent(route, { signal }) {
@@ -53,10 +35,7 @@ function recent(route, { signal }) {
 		most: 100,
 		search: search.input.value,
 		signal,
-		emptyNode: empty(
-			"No update here",
-			"Updates appear when Eyes finishes a test of an enabled repository. The last ones are kept, not all.",
-		),
+		emptyNode: empty("No update here", words("first_update")),
 	});
 	const top = head("recent");
 	on("status", top.draw, signal);
@@ -65,31 +44,17 @@ function recent(route, { signal }) {
 		nodes: [
 			...top.nodes,
 			h("div.tools", { role: "search", "aria-label": "Updates" }, search.box, updates.pause),
-			h("div.panel", null, updates.node),
-		],
-	};
-}
-
-function events(route, { signal }) {
-	const top = head("events");
-	on("status", top.draw, signal);
-	return {
-		title: "Events",
-		nodes: [
-			...top.nodes,
-			h(
-				"div.panel",
-				null,
-				empty(
-					"No events yet",
-					"This version sets statuses only. Webhooks, which carry Bitbucket’s events to Eyes, come with a later version; their deliveries will be listed here.",
-				),
-			),
+			h("div.panel", updates.node),
 		],
 	};
 }
 
 /* ---- not delivered ---- */
+
+const REBASED = {
+	message: "Bitbucket does not know these commits",
+	hint: words("rebased"),
+};
 
 /* One repair frees a group: the token of one owner, a server, or one reason to give up. */
 function group(updates, blocked) {
@@ -123,12 +88,12 @@ function group(updates, blocked) {
 	return [...groups.values()].sort((a, b) => b.updates.length - a.updates.length);
 }
 
-function words({ kind, code, server, owner, repoError, updates, since }) {
+function wordsFor({ kind, code, server, owner, repoError, updates, since }) {
 	const n = updates.length,
-		[first] = updates,
-		where = { leg: "server", host: server.url, name: first.repository };
+		[first] = updates;
+
 	if (kind === "blocked") {
-		const why = explain(repoError || { code }, where),
+		const why = explain(repoError || {}),
 			token = code === "token_refused";
 		return {
 			light: "bad",
@@ -139,7 +104,7 @@ function words({ kind, code, server, owner, repoError, updates, since }) {
 		};
 	}
 	if (kind === "dead") {
-		const why = explain({ code, message: first.error }, where);
+		const why = explain(first.code === "commit_unknown" ? REBASED : { message: first.error });
 		return {
 			light: "bad",
 			title: why.title,
@@ -162,7 +127,11 @@ function words({ kind, code, server, owner, repoError, updates, since }) {
 	if (code)
 		return {
 			light: "warn",
-			title: n + (n === 1 ? " waits" : " wait") + ": " + explain({ code, message: first.error }, where).title,
+			title:
+				n +
+				(n === 1 ? " waits" : " wait") +
+				": " +
+				explain(first.code === "commit_unknown" ? REBASED : { message: first.error }).title,
 			text: due ? "Tried again by itself at " + time(due) + "." : "Tried again by itself.",
 		};
 	return {
@@ -180,53 +149,44 @@ function waiting(route, { signal }) {
 		counts = {},
 		truncated = false;
 
-	async function load() {
-		const ended = groups.length ? () => {} : skeleton(room);
-		try {
-			const [queue, blocked] = await Promise.all([
+	const load = loader(
+		room,
+		signal,
+		() =>
+			Promise.all([
 				get("queue?limit=" + LIMIT, { signal }),
-				state.status?.repositories.blocked ? get("repositories?state=blocked&limit=500", { signal }) : { repositories: [] },
-			]);
+				state.status?.repositories.blocked
+					? get("repositories?state=blocked&limit=500", { signal })
+					: { repositories: [] },
+			]),
+		([queue, blocked]) => {
 			groups = group(queue.updates, blocked.repositories);
 			({ counts, truncated } = queue);
-			ended();
 			draw();
-		} catch (error) {
-			ended();
-			if (!signal.aborted) fill(room, trouble(error, load));
-		}
-	}
+		},
+	);
 	async function retry(updates, at) {
 		busy(at, true);
-		await retryUpdates(updates).catch((error) => say(explain(error).title + ". " + explain(error).todo));
+		await retryUpdates(updates).catch((error) => say(inOne(error)));
 		busy(at, false);
 	}
 	function actions(updates, { kind, code, server }) {
 		const n = updates.length,
 			both = n === 1 ? "" : n === 2 ? " both" : " all " + n;
-		const again = button(kind === "waiting" ? "Retry now" : "Retry" + both, () => retry(updates, again), {
-			kind: "small",
-			change: true,
-		});
-		const drop =
-			kind !== "waiting" &&
-			button("Drop" + both + "…", () => dropDialog({ updates }), { kind: "small danger", change: true });
+		const again = button(kind === "waiting" ? "Retry now" : "Retry" + both, () => retry(updates, again), "small change");
+		const drop = kind !== "waiting" && button("Drop" + both + "…", () => dropDialog({ updates }), "small danger change");
 		if (kind === "blocked" && code === "token_refused")
 			return [
-				button("Replace token…", () => tokenDialog({ server, names: [...new Set(updates.map((at) => at.repository))] }), {
-					kind: "small primary",
-					change: true,
-				}),
+				button(
+					"Replace token…",
+					() => tokenDialog({ server, names: [...new Set(updates.map((at) => at.repository))] }),
+					"small primary change",
+				),
 			];
 		return [again, drop];
 	}
 	function makeRow({ update, refused }) {
-		const again = button("Retry", () => retry([update], again), {
-			kind: "small quiet",
-			change: true,
-			name: "Retry " + update.repository,
-			f: "retry",
-		});
+		const again = button("Retry", () => retry([update], again), "small quiet change", { name: "Retry " + update.repository });
 		return row([
 			cell("name", repositoryLink(update)),
 			cell("", commit(update)),
@@ -235,14 +195,11 @@ function waiting(route, { signal }) {
 			cell(
 				"act tight",
 				update.state === "sending"
-					? h("span.dim", null, "being sent")
+					? h("span.dim", "being sent")
 					: [
 							!refused && again,
-							button("Drop…", () => dropDialog({ updates: [update] }), {
-								kind: "small quiet",
-								change: true,
+							button("Drop…", () => dropDialog({ updates: [update] }), "small quiet change", {
 								name: "Drop " + update.repository,
-								f: "drop",
 							}),
 						],
 			),
@@ -250,15 +207,9 @@ function waiting(route, { signal }) {
 	}
 	function panelOf(item) {
 		const { key, updates } = item,
-			said = words(item),
+			said = wordsFor(item),
 			all = open.has(key),
-			made = table(said.title, [
-				{ label: "Repository" },
-				{ label: "Commit" },
-				{ label: "Result" },
-				{ label: "Received" },
-				{ name: "Actions", class: "tight" },
-			]);
+			made = table(said.title, ["Repository", "Commit", "Result", "Received", { name: "Actions", class: "tight" }]);
 		const refused = item.kind === "blocked" && item.code === "token_refused";
 		made.element.querySelector("thead").classList.add("vh");
 		keyed(
@@ -272,20 +223,17 @@ function waiting(route, { signal }) {
 			{ "aria-label": said.title },
 			h(
 				"ul.causes",
-				null,
 				h(
 					"li",
-					null,
 					light(said.light),
-					h("div.tx", null, h("h3", null, said.title), h("p", null, said.text)),
-					h("div.acts.row", null, actions(updates, item)),
+					h("div.tx", h("h3", said.title), h("p", said.text)),
+					h("div.acts.row", actions(updates, item)),
 				),
 			),
 			made.element,
 			updates.length > SHOWN &&
 				h(
 					"div.more",
-					null,
 					button(
 						all ? "Show fewer" : "Show " + (Math.min(updates.length, 200) - SHOWN) + " more",
 						() => {
@@ -293,7 +241,7 @@ function waiting(route, { signal }) {
 							else open.add(key);
 							draw();
 						},
-						{ kind: "small quiet", f: "more" },
+						"small quiet",
 					),
 				),
 		);
@@ -306,30 +254,22 @@ function waiting(route, { signal }) {
 			items.length > 0 &&
 			h(
 				"div",
-				null,
-				h("div.head", null, h("h2", null, title, " ", h("span.dim", null, number(n))), h("p.help", null, text)),
-				h("div.stack", null, items.map(panelOf)),
+				h("div.head", h("h2", title, " ", h("span.dim", number(n))), h("p.help", text)),
+				h("div.stack", items.map(panelOf)),
 			);
 		const waits = (counts.waiting || 0) + (counts.later || 0) + (counts.blocked || 0) + (counts.sending || 0);
-		const focused = room.contains(document.activeElement) && document.activeElement,
-			key = focused && (focused.dataset.f || "") + (focused.getAttribute("aria-label") || focused.textContent);
 		fill(
 			room,
-			!groups.length &&
-				h("div.panel", null, empty("Nothing waits", "Every update reached Bitbucket, or was replaced by a newer one.")),
-			part("Waiting", waits, "Kept on disk for 7 days and sent in order; of each commit only the newest state.", live),
+			!groups.length && h("div.panel", empty("Nothing waits", words("none_waits"))),
+			part("Waiting", waits, words("updates_order"), live),
 			part(
 				"Given up",
 				counts.dead,
 				(told ? "Eyes has been told. " : "") + "They stay here until you retry or drop them.",
 				dead,
 			),
-			truncated && h("p.help", null, "The first " + number(LIMIT) + " are shown."),
+			truncated && h("p.help", "The first " + number(LIMIT) + " are shown."),
 		);
-		if (focused)
-			[...room.querySelectorAll("a, button, input")]
-				.find((node) => (node.dataset.f || "") + (node.getAttribute("aria-label") || node.textContent) === key)
-				?.focus();
 	}
 	refresh(["event:queue", "event:repository", "event:server"], load, signal, 400);
 	on("status", top.draw, signal);

@@ -28,7 +28,7 @@ export async function until(condition, what, seconds = SECONDS) {
 }
 
 /* Answers of the API that say no are shown by Chromium as errors too; the page has to handle them, which the tests see. */
-const isApiAnswer = (message) => /^Failed to load resource/.test(message.text()) && message.location().url.includes("/api/v1/");
+const isApiAnswer = (message) => /^Failed to load resource/.test(message.text()) && /\/api\/v1\/|\/favicon.ico$/.test(message.location().url);
 
 /* A browser of its own, as far as the page can tell: cookies, storage. wrong: texts are added to it. */
 export async function openContext(browser, { origin, wrong, ...options }) {

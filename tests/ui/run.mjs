@@ -20,7 +20,7 @@ function test(name, run, { slow = 0 } = {}) {
 
 class Running {
 	constructor(browser) {
-		Object.assign(this, { browser, wrong: [], worlds: [], contexts: [] });
+		Object.assign(this, { browser, wrong: [], worlds: [], contexts: [], notes: [] });
 	}
 	async world(settings) {
 		this.worlds.push(await World.make(settings));
@@ -36,6 +36,10 @@ class Running {
 		const page = await (await this.context(world, options)).newPage();
 		await page.goto(world.url + "/" + hash);
 		return page;
+	}
+	/* A figure to show beside the test's name. */
+	note(text) {
+		this.notes.push(text);
 	}
 	/* For page.mjs: screen(page, name, t.wrong) */
 	pages() {
@@ -60,7 +64,7 @@ async function attempt(browser, { name, run }) {
 	for (const context of t.contexts) await context.close().catch(() => {});
 	for (const world of t.worlds) wrong.push(...(await world.end()));
 	text += wrong.join("\n");
-	appendFileSync(results, JSON.stringify({ name, outcome: text ? "failed" : "passed", seconds: (performance.now() - began) / 1000, text }) + "\n");
+	appendFileSync(results, JSON.stringify({ name: [name, ...t.notes].join(": "), outcome: text ? "failed" : "passed", seconds: (performance.now() - began) / 1000, text }) + "\n");
 }
 
 async function lane() {

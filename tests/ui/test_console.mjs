@@ -4,8 +4,6 @@ import { fieldOf, heading, press, screen, see, until, verdict } from "./page.mjs
 import { signIn, TOKEN } from "./steps.mjs";
 import { COMMIT } from "./world.mjs";
 
-const PAGE_BYTES = 60 * 1024;
-
 async function open(page, world, hash, title) {
 	await page.goto(world.url + "/" + hash);
 	await heading(page, title);
@@ -128,25 +126,5 @@ export default (test) => {
 		await world.ask("bitbucket.wait_status", [COMMIT, "SUCCESSFUL", "tests/applitools-check"]);
 		await dialog.getByRole("button", { name: "Close" }).click();
 		await dialog.waitFor({ state: "detached" });
-	});
-
-	test("the page weighs at most 60 kB and is there at once", async (t) => {
-		const world = await t.world();
-		await world.start();
-		const page = await (await t.context(world)).newPage(), sizes = [];
-		page.on("response", async (response) => {
-			if (response.url().includes("/api/")) return;
-			const encoding = response.headers()["content-encoding"], sent = (await response.request().sizes()).responseBodySize;
-			sizes.push({ url: response.url(), sent, encoding });
-		});
-		await page.goto(world.url, { waitUntil: "networkidle" });
-		await heading(page, "Choose the source control system");
-		await until(() => sizes.length >= 4, "page, appearance, style and modules are counted");
-		const total = sizes.reduce((sum, one) => sum + one.sent, 0);
-		if (total > PAGE_BYTES) throw new Error(`the page weighs ${total} bytes: ${JSON.stringify(sizes)}`);
-		for (const { url, encoding, sent } of sizes) if (encoding !== "gzip" && sent > 1000) throw new Error(url + " is not compressed");
-		await page.reload({ waitUntil: "networkidle" });
-		const again = await page.evaluate(() => performance.getEntriesByType("resource").filter((one) => !one.name.includes("/api/") && one.transferSize > 400).map((one) => one.name));
-		if (again.length) throw new Error("asked for again although it may be kept: " + again);
 	});
 };

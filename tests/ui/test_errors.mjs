@@ -84,7 +84,7 @@ export default (test) => {
 		const page = await t.page(world);
 		await goTo(page, world, "server");
 		await giveAnswer(page, URL, world.bitbucket);
-		await explained(page, { what: /The certificate of localhost:\d+ is not trusted/, where: "TLS", todo: "the certificate of its CA" });
+		await explained(page, { what: /The certificate of localhost:\d+ is not trusted/, where: "TLS", todo: "the certificate of that CA" });
 		await screen(page, "error-certificate", t.wrong);
 		const [choosing] = await Promise.all([page.waitForEvent("filechooser"), page.getByText("Choose a file…").click()]);
 		await choosing.setFiles({ name: "wrong.pem", mimeType: "text/plain", buffer: Buffer.from("no certificate") });
@@ -110,14 +110,14 @@ export default (test) => {
 		await press(page, "Save");
 		await verdict(page, "The token is missing");
 		await save(page, await world.secret("wrong-token"));
-		await explained(page, { what: /localhost:\d+ refused this token/, where: "401", todo: "Make a new one" });
+		await explained(page, { what: "localhost refused this token", where: "401", todo: "Make a new one" });
 		await screen(page, "error-token-refused", t.wrong);
 		await giveAnswer(page, TOKEN, reader);
-		const said = await verdict(page, "Token accepted. reader can read SHOP/web-shop");
-		if (!/0 of 1 could be managed/.test(said)) throw new Error(`"${said}" does not say what it lacks for webhooks`);
+		const said = await verdict(page, "reader can read SHOP/web-shop, and does not administer it");
+		if (!/may read: statuses only/.test(said)) throw new Error(`"${said}" does not say what it lacks for webhooks`);
 		await screen(page, "error-token-read-only", t.wrong);
 		await press(page, "Save");
-		await heading(page, "SHOP/web-shop is enabled");
+		await heading(page, "SHOP/web-shop is enabled without events");
 	});
 
 	test("one of many fails, and is retried with another token", async (t) => {
@@ -137,7 +137,7 @@ export default (test) => {
 		await heading(page, "2 of 3 repositories are enabled");
 		await verdict(page, /PAY\/checkout is not visible to this token|may not read PAY\/checkout/i);
 		await screen(page, "error-save-one", t.wrong);
-		await press(page, "Use another token for PAY/checkout");
+		await press(page, "Use another token… PAY/checkout");
 		const dialog = page.getByRole("dialog");
 		await dialog.waitFor();
 		await screen(page, "dialog-other-token", t.wrong);
@@ -154,7 +154,7 @@ export default (test) => {
 		await goTo(page, world, "repositories");
 		await page.getByLabel("Paste a token to list yours", { exact: true }).fill(await world.secret("wrong-token"));
 		await press(page, "List all");
-		await explained(page, { what: /localhost:\d+ refused this token/, where: "401", todo: "Make a new one" });
+		await explained(page, { what: "localhost refused this token", where: "401", todo: "Make a new one" });
 		await list(page, world.token);
 		await page.getByRole("switch", { name: "SHOP/web-shop" }).waitFor();
 	});

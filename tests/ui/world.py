@@ -25,6 +25,7 @@ class UiWorld(harness.World):
         self.port = harness.free_port()
         self.settings["EYES_LISTEN"] = f"127.0.0.1:{self.port}"
         self.url = f"http://localhost:{self.port}"
+        self.settings["EYES_SCM_PROXY_URL"] = self.url  # where Bitbucket sends events with EYES_EVENTS=relay
 
     def free_port(self):
         return harness.free_port()
