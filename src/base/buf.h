@@ -25,6 +25,8 @@ void buf_init(struct buf *buf, size_t limit);
 void buf_reset(struct buf *buf); /* keeps the memory */
 void buf_free(struct buf *buf);
 void buf_cleanse(struct buf *buf); /* overwrites, then frees: for what held a secret */
+/* Makes sure that `length` more bytes need no more memory; false, with overflow, at the limit. */
+bool buf_reserve(struct buf *buf, size_t length);
 bool buf_append(struct buf *buf, const void *data, size_t length);
 bool buf_puts(struct buf *buf, const char *text);
 bool buf_putc(struct buf *buf, char c);

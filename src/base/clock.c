@@ -39,38 +39,72 @@ int64_t clock_wall_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The proleptic Gregorian calendar, with years that begin in March. */
+static void set_day(struct date *date, int64_t days) /* since 1970 */
+{
+	int64_t since_0000 = days + 719468; /* 1 March 0000 */
+	int64_t era = (since_0000 >= 0 ? since_0000 : since_0000 - 146096) / 146097;
+	int day = (int)(since_0000 - era * 146097);
+	int year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	int month;
+
+	day -= 365 * year + year / 4 - year / 100;
+	month = (5 * day + 2) / 153; /* 0 is March */
+	date->day = day - (153 * month + 2) / 5 + 1;
+	date->month = month < 10 ? month + 3 : month - 9;
+	date->year = (int)(era * 400) + year + (month < 10 ? 0 : 1);
+	date->weekday = (int)(((days + 4) % 7 + 7) % 7); /* 1 January 1970 was a Thursday */
+}
+
 static struct date date_of(int64_t wall_ms)
 {
 	if (wall_ms < YEAR_0000_MS)
 		wall_ms = YEAR_0000_MS;
 	if (wall_ms > YEAR_9999_MS)
 		wall_ms = YEAR_9999_MS;
-	int64_t seconds = wall_ms / 1000 - (wall_ms % 1000 < 0 ? 1 : 0);
-	struct date date = {.milliseconds = (int)(wall_ms - seconds * 1000)};
-	struct tm tm;
+	int64_t day_ms = INT64_C(1000) * DAY_S;
+	int64_t days = wall_ms / day_ms - (wall_ms % day_ms < 0 ? 1 : 0);
+	int within_ms = (int)(wall_ms - days * day_ms);
+	struct date date = {
+	    .hour = within_ms / 3600000,
+	    .minute = within_ms / 60000 % 60,
+	    .second = within_ms / 1000 % 60,
+	    .milliseconds = within_ms % 1000,
+	};
 
-	time_t whole = (time_t)seconds;
-	gmtime_r(&whole, &tm);
-	date.year = tm.tm_year + 1900;
-	date.month = tm.tm_mon + 1;
-	date.day = tm.tm_mday;
-	date.hour = tm.tm_hour;
-	date.minute = tm.tm_min;
-	date.second = tm.tm_sec;
-	date.weekday = tm.tm_wday;
+	set_day(&date, days);
 	return date;
 }
 
+static char *put_digits(char *at, int value, int digits)
+{
+	for (int i = digits; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+	return at + digits;
+}
+
+/* Without printf: a page of the API holds a hundred of them. */
 void clock_rfc3339(char *out, int64_t wall_ms, bool fraction)
 {
 	struct date d = date_of(wall_ms);
-	int length = snprintf(out, CLOCK_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d", d.year, d.month,
-	    d.day, d.hour, d.minute, d.second);
 
-	if (fraction)
-		snprintf(out + length, (size_t)(CLOCK_TEXT - length), ".%03dZ", d.milliseconds);
-	else
-		snprintf(out + length, (size_t)(CLOCK_TEXT - length), "Z");
+	out = put_digits(out, d.year, 4);
+	*out++ = '-';
+	out = put_digits(out, d.month, 2);
+	*out++ = '-';
+	out = put_digits(out, d.day, 2);
+	*out++ = 'T';
+	out = put_digits(out, d.hour, 2);
+	*out++ = ':';
+	out = put_digits(out, d.minute, 2);
+	*out++ = ':';
+	out = put_digits(out, d.second, 2);
+	if (fraction) {
+		*out++ = '.';
+		out = put_digits(out, d.milliseconds, 3);
+	}
+	*out++ = 'Z';
+	*out = '\0';
 }
 
 void clock_http_date(char *out, int64_t wall_ms)

@@ -9,37 +9,62 @@ void json_writer_init(struct json_writer *writer, struct buf *out)
 	*writer = (struct json_writer){.out = out};
 }
 
-static void begin(struct json_writer *writer, const char *name)
+/*
+ * The comma and the name, with room for `more` bytes of value behind them. Where to go on, or NULL
+ * when it does not fit.
+ */
+static char *begin(struct json_writer *writer, const char *name, size_t more)
 {
-	size_t length = name != NULL ? strlen(name) : 0, at = 0;
-	char text[NAME_MAX_BYTES + 4];
+	size_t length = name != NULL ? strlen(name) : 0;
+	size_t own = (name != NULL ? length + 3 : 0) + writer->comma;
+	bool comma = writer->comma;
+	char *at;
 
 	if (length > NAME_MAX_BYTES)
 		fatal("json_writer: a name of %zu bytes", length);
-	if (writer->comma)
-		text[at++] = ',';
 	writer->comma = true;
+	if (!buf_reserve(writer->out, own + more))
+		return NULL;
+	at = writer->out->data + writer->out->length;
+	if (comma)
+		*at++ = ',';
 	if (name != NULL) { /* names are literals of ours: nothing to escape */
-		text[at++] = '"';
-		memcpy(text + at, name, length);
+		*at++ = '"';
+		memcpy(at, name, length);
 		at += length;
-		text[at++] = '"';
-		text[at++] = ':';
+		*at++ = '"';
+		*at++ = ':';
 	}
-	if (at > 0)
-		buf_append(writer->out, text, at);
+	return at;
+}
+
+/* All before `at` has been written. */
+static void end(struct json_writer *writer, char *at)
+{
+	writer->out->length = (size_t)(at - writer->out->data);
+	*at = '\0';
+}
+
+static void write_whole(
+    struct json_writer *writer, const char *name, const char *value, size_t length)
+{
+	char *at = begin(writer, name, length);
+
+	if (at == NULL)
+		return;
+	memcpy(at, value, length);
+	end(writer, at + length);
 }
 
 static void open_with(struct json_writer *writer, const char *name, char bracket)
 {
-	begin(writer, name);
-	buf_putc(writer->out, bracket);
+	write_whole(writer, name, &bracket, 1);
 	writer->comma = false;
 }
 
 static void close_with(struct json_writer *writer, char bracket)
 {
-	buf_putc(writer->out, bracket);
+	buf_append(writer->out, &bracket, 1);
 	writer->comma = true;
 }
 
@@ -65,8 +90,13 @@ void json_close_array(struct json_writer *writer)
 
 void json_write_string(struct json_writer *writer, const char *name, const char *value)
 {
-	begin(writer, name);
-	buf_put_json(writer->out, value, strlen(value));
+	size_t length = strlen(value);
+	char *at = begin(writer, name, length + 2);
+
+	if (at == NULL)
+		return;
+	end(writer, at);
+	buf_put_json(writer->out, value, length);
 }
 
 void json_write_text(struct json_writer *writer, const char *name, const char *value)
@@ -77,22 +107,27 @@ void json_write_text(struct json_writer *writer, const char *name, const char *v
 
 void json_write_int(struct json_writer *writer, const char *name, int64_t value)
 {
-	begin(writer, name);
+	uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+	char text[20]; /* 2^63 has 19 digits */
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + left % 10);
+		left /= 10;
+	} while (left > 0);
 	if (value < 0)
-		buf_putc(writer->out, '-');
-	buf_put_uint(writer->out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+		text[--at] = '-';
+	write_whole(writer, name, text + at, sizeof(text) - at);
 }
 
 void json_write_bool(struct json_writer *writer, const char *name, bool value)
 {
-	begin(writer, name);
-	buf_puts(writer->out, value ? "true" : "false");
+	write_whole(writer, name, value ? "true" : "false", value ? 4 : 5);
 }
 
 void json_write_null(struct json_writer *writer, const char *name)
 {
-	begin(writer, name);
-	buf_puts(writer->out, "null");
+	write_whole(writer, name, "null", 4);
 }
 
 void json_write_time(struct json_writer *writer, const char *name, int64_t wall_ms)
@@ -107,8 +142,7 @@ void json_write_time(struct json_writer *writer, const char *name, int64_t wall_
 
 void json_write_raw(struct json_writer *writer, const char *name, const struct buf *json)
 {
-	begin(writer, name);
-	buf_append(writer->out, json->data, json->length);
+	write_whole(writer, name, json->length > 0 ? json->data : "", json->length);
 }
 
 void json_write_err_words(struct json_writer *writer, const struct err *err)

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -51,6 +53,26 @@ static void test_rfc3339_there_and_back(void **state)
 	clock_rfc3339(text, INT64_MAX, true);
 	clock_rfc3339(text, INT64_MIN, true);
 	assert_true(strlen(text) < CLOCK_TEXT);
+}
+
+/* Every day there is, against the C library. */
+static void test_days(void **state)
+{
+	(void)state;
+	for (int64_t day = -719528; day < 2932897; day++) {
+		time_t at = (time_t)(day * 86400 + (day * 7919 % 86400 + 86400) % 86400);
+		char text[CLOCK_TEXT], wanted[64];
+		struct tm tm;
+
+		gmtime_r(&at, &tm);
+		snprintf(wanted, sizeof(wanted), "%04d-%02d-%02dT%02d:%02d:%02dZ",
+		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		clock_rfc3339(text, at * INT64_C(1000) + 999, false);
+		if (strcmp(text, wanted) != 0)
+			fail_msg("%s, not %s", text, wanted);
+		clock_http_date(text, at * INT64_C(1000));
+		assert_memory_equal(text, &"SunMonTueWedThuFriSat"[tm.tm_wday * 3], 3);
+	}
 }
 
 static void test_rfc3339_forms(void **state)
@@ -147,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_clocks_go_forward),
 	    cmocka_unit_test(test_rfc3339_there_and_back),
+	    cmocka_unit_test(test_days),
 	    cmocka_unit_test(test_rfc3339_forms),
 	    cmocka_unit_test(test_rfc3339_refusals),
 	    cmocka_unit_test(test_http_date),
