@@ -38,8 +38,8 @@ check() { # the src folder
 			fault(layer " may include " sees[layer] ", not " part[1])
 		else if (/"/ && !(part[1] in sees))
 			fault("includes of ours are written \"layer/room.h\"")
-		else if (name == "lmdb.h" && FILENAME != "store/db.c")
-			fault("only store/db.c may include lmdb.h")
+		else if (name == "lmdb.h" && FILENAME != "store/db_internal.h")
+			fault("only store/db_internal.h may include lmdb.h")
 	}
 	END { exit faults > 0 }')
 }
@@ -53,7 +53,7 @@ self_test() {
 		rm -rf "$tree/src"
 		mkdir -p "$tree/src/app" "$tree/src/store" "$tree/src/${file%/*}"
 		printf '#include <stdio.h>\n#include "app/x.h"\n#include "web/x.h"\n#include "base/x.h"\n' >"$tree/src/app/main.c"
-		printf '#include <lmdb.h>\n#include "store/db.h"\n' >"$tree/src/store/db.c"
+		printf '#include <lmdb.h>\n#include "store/db.h"\n' >"$tree/src/store/db_internal.h"
 		check "$tree/src" || { echo "self-test: refused a tree that is fine"; failed=1; }
 		printf '\n#include %s\n' "$include" >"$tree/src/$file"
 		if found=$(check "$tree/src"); then

@@ -4,13 +4,38 @@
 #include "base/mem.h"
 #include "base/pack.h"
 #include "store/ring.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ROW_MAX = 16 << 10 };
 
 struct audit {
 	struct ring ring;
 };
+
+static void copy_cut(char out[AUDIT_WHO], const char *text, size_t length)
+{
+	if (length > AUDIT_WHO - 1)
+		length = AUDIT_WHO - 1;
+	memcpy(out, text, length);
+	out[length] = '\0';
+}
+
+void audit_split(const char *text, char who[AUDIT_WHO], char from[AUDIT_WHO])
+{
+	static const char *const joints[] = {" on the ", " at "};
+	const char *at = NULL, *behind = "", *next;
+
+	for (size_t i = 0; i < sizeof(joints) / sizeof(*joints); i++)
+		for (next = text; (next = strstr(next, joints[i])) != NULL; next++)
+			if (at == NULL || next > at) { /* the last one: names come first */
+				at = next;
+				behind = next + strlen(joints[i]);
+			}
+	copy_cut(who, text, at != NULL ? (size_t)(at - text) : strlen(text));
+	copy_cut(from, behind, strlen(behind));
+}
 
 struct audit *audit_open(struct db *db, uint64_t limit, struct err *err)
 {
@@ -74,5 +99,5 @@ void audit_latest(struct audit *audit, unsigned most, audit_fn *fn, void *arg)
 
 unsigned audit_trim(struct audit *audit, unsigned most)
 {
-	return ring_trim(&audit->ring, most);
+	return ring_trim(&audit->ring, most, NULL, NULL);
 }

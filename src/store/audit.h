@@ -11,11 +11,21 @@ struct audit;
 struct audit_row {
 	uint64_t number;
 	int64_t time_ms;     /* wall */
-	const char *who;     /* "root (uid 0) on the control socket", "eyes-scm" */
+	const char *who;     /* see audit_split */
 	const char *action;  /* "repository.enable" */
 	const char *subject; /* "PAY/checkout-web on bitbucket.example.com" */
 	const char *detail;
 };
+/*
+ * Who acts is one text everywhere, in one of these forms; audit_split takes it apart for people:
+ *   "root (uid 0) on the control socket"            -> "root (uid 0)", "control socket"
+ *   "browser session 0123456789abcdef at 192.0.2.7" -> "browser session 0123456789abcdef",
+ * "192.0.2.7" "browser at 192.0.2.7" (nobody has signed in)   -> "browser", "192.0.2.7" "eyes-scm"
+ * -> "eyes-scm", ""
+ */
+#define AUDIT_WHO 128
+void audit_split(const char *text, char who[AUDIT_WHO], char from[AUDIT_WHO]);
+
 struct audit *audit_open(struct db *db, uint64_t limit, struct err *err);
 void audit_close(struct audit *audit);
 /* Urgent, in the open group: with the change that it tells of. The strings are copied. */

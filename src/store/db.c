@@ -1,86 +1,23 @@
-#include "store/db.h"
+#include "store/db_internal.h"
 #include "store/db_version.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "base/pack.h"
-#include "store/db_waiters.h"
-#include "store/folder.h"
 #include <errno.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define SCOPE "store"
-#define SIZE_MIN (UINT64_C(1) << 20)
-enum { FULL_FRESH_MS = 100, FULL_FRESH_WRITES = 256 }; /* how long a look at the pages holds */
-
-static const char *const table_names[DB_TABLES] = {
-    [DB_META] = "meta",
-    [DB_ACCOUNT] = "account",
-    [DB_SERVER] = "server",
-    [DB_REPO] = "repo",
-    [DB_REPO_NAME] = "repo_name",
-    [DB_QUEUE] = "queue",
-    [DB_LATER] = "later",
-    [DB_DEAD] = "dead",
-    [DB_TARGET] = "target",
-    [DB_SEEN] = "seen",
-    [DB_OUTBOX] = "outbox",
-    [DB_BATCH] = "batch",
-    [DB_PLACE] = "place",
-    [DB_RECENT] = "recent",
-    [DB_AUDIT] = "audit",
-    [DB_SESSION] = "session",
-};
 
 static struct metric commit_time = METRIC(METRIC_HISTOGRAM, "eyes_scm_store_commit_milliseconds",
     "", "Time that a group commit takes, with the wait for the disk");
 static struct metric lost_total = METRIC(METRIC_COUNTER, "eyes_scm_store_groups_lost_total", "",
     "Groups of writes that could not be committed");
-static struct metric used_gauge =
-    METRIC(METRIC_GAUGE, "eyes_scm_store_used_percent", "", "Pages of the store in use");
-
-struct db {
-	struct loop *loop;
-	struct loop_timer timer; /* brings a turn, whose end commits what is old enough */
-	struct folder folder;
-	MDB_env *env;
-	MDB_dbi tables[DB_TABLES];
-	uint64_t size;
-
-	MDB_txn *write; /* the open group, or NULL */
-	MDB_cursor *write_cursors[DB_TABLES];
-	unsigned writes;
-	bool urgent;
-	uint64_t begun_ms;
-
-	MDB_txn *read; /* kept, and renewed when a turn reads */
-	bool reading;
-	uint64_t renewals;
-	MDB_cursor *read_cursors[DB_TABLES];
-	uint64_t read_cursor_renewals[DB_TABLES];
-
-	struct db_hooks before_commit, on_lost;
-	struct db_waiters waiters; /* of the open group */
-	struct db_waiters done;    /* of what is on disk, to be told at the end of the turn */
-	struct db_lost_group *lost_groups;
-	struct err lost_err;
-	uint64_t lost, commits;
-
-	unsigned used_percent;
-	uint64_t used_commits, used_ms;
-	unsigned used_writes;
-	struct log_limit log_limit;
-};
-
 /* ---- words for errors ---- */
 
-static bool fail(const struct db *db, int rc, const char *what, struct err *err)
+bool db_fail(const struct db *db, int rc, const char *what, struct err *err)
 {
 	if (rc == MDB_MAP_FULL) {
 		err_set(err, "store_full", "the store is full (%llu MiB)",
@@ -154,12 +91,11 @@ static void group_is_lost(struct db *db, const struct err *err)
 		loop_timer_set(&db->timer, 0);
 }
 
-/* A write failed: nothing of its group shall stay. Always returns false. */
-static bool group_abort(struct db *db, int rc, const char *what, struct err *err)
+bool db_group_abort(struct db *db, int rc, const char *what, struct err *err)
 {
 	struct err own = ERR_INIT;
 
-	fail(db, rc, what, &own);
+	db_fail(db, rc, what, &own);
 	if (db->write != NULL)
 		mdb_txn_abort(write_take(db));
 	group_is_lost(db, &own);
@@ -167,7 +103,7 @@ static bool group_abort(struct db *db, int rc, const char *what, struct err *err
 	return false;
 }
 
-static bool group_open(struct db *db, unsigned flags, struct err *err)
+bool db_group_open(struct db *db, unsigned flags, struct err *err)
 {
 	if ((flags & DB_LAZY) == 0)
 		db->urgent = true;
@@ -178,7 +114,7 @@ static bool group_open(struct db *db, unsigned flags, struct err *err)
 	if (rc != 0) {
 		db->write = NULL;
 		db->urgent = false;
-		return group_abort(db, rc, "no writing", err);
+		return db_group_abort(db, rc, "no writing", err);
 	}
 	db->begun_ms = clock_monotonic_ms();
 	if (!db->timer.pending)
@@ -200,15 +136,13 @@ static bool group_commit(struct db *db, struct err *err)
 	int rc = mdb_txn_commit(write_take(db));
 	metric_observe_ms(&commit_time, (double)(clock_monotonic_us() - start_us) / 1000);
 	if (rc != 0)
-		return group_abort(db, rc, "a commit fails", err);
+		return db_group_abort(db, rc, "a commit fails", err);
 	db->commits++;
 	db_waiters_move(&db->done, &db->waiters);
 	return true;
 }
 
-/* A group needs free pages for all that it changes, for those that it frees are free only after
- * it: in a small map it must be a small one. */
-static uint64_t group_most(const struct db *db)
+uint64_t db_group_most(const struct db *db)
 {
 	uint64_t most = db->size / DB_BYTES_PER_WRITE;
 
@@ -217,7 +151,7 @@ static uint64_t group_most(const struct db *db)
 
 static bool group_is_due(const struct db *db)
 {
-	return db->urgent || db->writes >= group_most(db) ||
+	return db->urgent || db->writes >= db_group_most(db) ||
 	       clock_monotonic_ms() - db->begun_ms >= DB_GROUP_MS;
 }
 
@@ -289,13 +223,12 @@ bool db_lost_err(const struct db *db, struct err *err)
 
 /* ---- writing ---- */
 
-static MDB_val val(const void *data, size_t length)
+MDB_val db_val(const void *data, size_t length)
 {
 	return (MDB_val){.mv_data = (void *)(uintptr_t)data, .mv_size = length};
 }
 
-/* The group's cursor of a table, kept: it often stands on the right page already. */
-static int write_cursor(struct db *db, enum db_table table, MDB_cursor **out)
+int db_write_cursor(struct db *db, enum db_table table, MDB_cursor **out)
 {
 	int rc = 0;
 
@@ -308,7 +241,7 @@ static int write_cursor(struct db *db, enum db_table table, MDB_cursor **out)
 static int put(struct db *db, enum db_table table, MDB_val *key, MDB_val *value, unsigned how)
 {
 	MDB_cursor *cursor;
-	int rc = write_cursor(db, table, &cursor);
+	int rc = db_write_cursor(db, table, &cursor);
 
 	if (rc == 0)
 		rc = mdb_cursor_put(cursor, key, value, how);
@@ -319,46 +252,46 @@ static int put(struct db *db, enum db_table table, MDB_val *key, MDB_val *value,
 bool db_put(struct db *db, enum db_table table, const void *key, size_t key_length,
     const void *value, size_t value_length, unsigned flags, struct err *err)
 {
-	MDB_val k = val(key, key_length), v = val(value, value_length);
+	MDB_val k = db_val(key, key_length), v = db_val(value, value_length);
 	int rc = MDB_KEYEXIST;
 
-	if (!group_open(db, flags, err))
+	if (!db_group_open(db, flags, err))
 		return false;
 	if ((flags & DB_APPEND) != 0)
 		rc = put(db, table, &k, &v, MDB_APPEND);
 	if (rc == MDB_KEYEXIST) {
-		k = val(key, key_length);
-		v = val(value, value_length);
+		k = db_val(key, key_length);
+		v = db_val(value, value_length);
 		rc = put(db, table, &k, &v, 0);
 	}
-	return rc == 0 || group_abort(db, rc, "a write fails", err);
+	return rc == 0 || db_group_abort(db, rc, "a write fails", err);
 }
 
 int db_add(struct db *db, enum db_table table, const void *key, size_t key_length,
     const void *value, size_t value_length, unsigned flags, struct err *err)
 {
-	MDB_val k = val(key, key_length), v = val(value, value_length);
+	MDB_val k = db_val(key, key_length), v = db_val(value, value_length);
 
-	if (!group_open(db, flags, err))
+	if (!db_group_open(db, flags, err))
 		return -1;
 	int rc = put(db, table, &k, &v, MDB_NOOVERWRITE);
 	if (rc == 0)
 		return 1;
 	if (rc == MDB_KEYEXIST)
 		return 0;
-	group_abort(db, rc, "a write fails", err);
+	db_group_abort(db, rc, "a write fails", err);
 	return -1;
 }
 
 int db_remove(struct db *db, enum db_table table, const void *key, size_t key_length,
     unsigned flags, struct err *err)
 {
-	MDB_val k = val(key, key_length), v;
+	MDB_val k = db_val(key, key_length), v;
 	MDB_cursor *cursor;
 
-	if (!group_open(db, flags, err))
+	if (!db_group_open(db, flags, err))
 		return -1;
-	int rc = write_cursor(db, table, &cursor);
+	int rc = db_write_cursor(db, table, &cursor);
 	if (rc == 0)
 		rc = mdb_cursor_get(cursor, &k, &v, MDB_SET);
 	if (rc == MDB_NOTFOUND)
@@ -368,7 +301,7 @@ int db_remove(struct db *db, enum db_table table, const void *key, size_t key_le
 	db->writes++;
 	if (rc == 0)
 		return 1;
-	group_abort(db, rc, "a delete fails", err);
+	db_group_abort(db, rc, "a delete fails", err);
 	return -1;
 }
 
@@ -380,12 +313,12 @@ bool db_del(struct db *db, enum db_table table, const void *key, size_t key_leng
 
 bool db_touch(struct db *db, unsigned flags, struct err *err)
 {
-	return group_open(db, flags, err);
+	return db_group_open(db, flags, err);
 }
 
 /* ---- reading ---- */
 
-static int read_begin(struct db *db)
+int db_read_begin(struct db *db)
 {
 	if (db->write != NULL || db->reading)
 		return 0;
@@ -398,7 +331,7 @@ static int read_begin(struct db *db)
 	return 0;
 }
 
-static MDB_txn *reader(struct db *db)
+MDB_txn *db_reader(struct db *db)
 {
 	return db->write != NULL ? db->write : db->read;
 }
@@ -406,12 +339,12 @@ static MDB_txn *reader(struct db *db)
 /* A cursor of the table in the open group, else in the turn's read transaction. */
 static int any_cursor(struct db *db, enum db_table table, MDB_cursor **out)
 {
-	int rc = read_begin(db);
+	int rc = db_read_begin(db);
 
 	if (rc != 0)
 		return rc;
 	if (db->write != NULL)
-		return write_cursor(db, table, out);
+		return db_write_cursor(db, table, out);
 	if (db->read_cursors[table] == NULL)
 		rc = mdb_cursor_open(db->read, db->tables[table], &db->read_cursors[table]);
 	else if (db->read_cursor_renewals[table] != db->renewals)
@@ -429,7 +362,7 @@ static int answer(struct db *db, int rc)
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	struct err err = ERR_INIT;
-	fail(db, rc, "a read fails", &err);
+	db_fail(db, rc, "a read fails", &err);
 	log_limited_error(&db->log_limit, SCOPE, "the store cannot be read", log_err(&err));
 	return -1;
 }
@@ -442,7 +375,7 @@ static void give(struct db_bytes *out, const MDB_val *value)
 int db_get(
     struct db *db, enum db_table table, const void *key, size_t key_length, struct db_bytes *value)
 {
-	MDB_val k = val(key, key_length), v;
+	MDB_val k = db_val(key, key_length), v;
 	MDB_cursor *cursor;
 	int rc = any_cursor(db, table, &cursor);
 
@@ -469,7 +402,7 @@ static int move(struct db *db, MDB_cursor *cursor, MDB_val *key, MDB_cursor_op o
 static int find_before(struct db *db, MDB_cursor *cursor, const void *key, size_t key_length,
     struct db_bytes *found, struct db_bytes *value)
 {
-	MDB_val k = val(key, key_length);
+	MDB_val k = db_val(key, key_length);
 	int is = move(db, cursor, &k, MDB_SET_RANGE, found, value);
 
 	return is < 0 ? is : move(db, cursor, &k, is == 1 ? MDB_PREV : MDB_LAST, found, value);
@@ -478,11 +411,38 @@ static int find_before(struct db *db, MDB_cursor *cursor, const void *key, size_
 int db_find_at(struct db *db, enum db_table table, const void *key, size_t key_length,
     struct db_bytes *found, struct db_bytes *value)
 {
-	MDB_val k = val(key, key_length);
+	MDB_val k = db_val(key, key_length);
 	MDB_cursor *cursor;
 	int rc = any_cursor(db, table, &cursor);
 
 	return rc != 0 ? answer(db, rc) : move(db, cursor, &k, MDB_SET_RANGE, found, value);
+}
+
+static bool is_key(const MDB_val *key, const void *data, size_t length)
+{
+	return key->mv_size == length && memcmp(key->mv_data, data, length) == 0;
+}
+
+int db_find_after(struct db *db, enum db_table table, const void *key, size_t key_length,
+    struct db_bytes *found, struct db_bytes *value)
+{
+	MDB_val k = {0}, v;
+	MDB_cursor *cursor;
+	int rc = any_cursor(db, table, &cursor);
+
+	if (rc != 0)
+		return answer(db, rc);
+	if (mdb_cursor_get(cursor, &k, &v, MDB_GET_CURRENT) == 0 && is_key(&k, key, key_length))
+		return move(db, cursor, &k, MDB_NEXT, found, value);
+	k = db_val(key, key_length);
+	rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+	if (rc == 0 && is_key(&k, key, key_length))
+		return move(db, cursor, &k, MDB_NEXT, found, value);
+	if (rc == 0) {
+		give(found, &k);
+		give(value, &v);
+	}
+	return answer(db, rc);
 }
 
 int db_find_before(struct db *db, enum db_table table, const void *key, size_t key_length,
@@ -496,72 +456,14 @@ int db_find_before(struct db *db, enum db_table table, const void *key, size_t k
 
 int db_find_last(struct db *db, enum db_table table, struct db_bytes *found, struct db_bytes *value)
 {
-	MDB_val k = val(NULL, 0);
+	MDB_val k = db_val(NULL, 0);
 	MDB_cursor *cursor;
 	int rc = any_cursor(db, table, &cursor);
 
 	return rc != 0 ? answer(db, rc) : move(db, cursor, &k, MDB_LAST, found, value);
 }
 
-/* ---- how much there is ---- */
-
-static size_t pages_of(MDB_txn *txn, MDB_dbi table, uint64_t *entries)
-{
-	MDB_stat stat;
-
-	if (mdb_stat(txn, table, &stat) != 0)
-		return 0;
-	if (entries != NULL)
-		*entries = stat.ms_entries;
-	return stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-}
-
-uint64_t db_count(struct db *db, enum db_table table)
-{
-	uint64_t entries = 0;
-
-	if (read_begin(db) == 0)
-		pages_of(reader(db), db->tables[table], &entries);
-	return entries;
-}
-
-/* Counts the pages that are in use instead of walking the list of free ones. */
-static unsigned count_used(struct db *db)
-{
-	MDB_stat stat;
-	size_t used = 2; /* LMDB's own two */
-
-	if (read_begin(db) != 0 || mdb_env_stat(db->env, &stat) != 0)
-		return 100;
-	for (MDB_dbi own = 0; own < 2; own++) /* the list of free pages, the list of tables */
-		used += pages_of(reader(db), own, NULL);
-	for (int table = 0; table < DB_TABLES; table++)
-		used += pages_of(reader(db), db->tables[table], NULL);
-	size_t percent = used * 100 / (db->size / stat.ms_psize);
-	return percent < 100 ? (unsigned)percent : 100;
-}
-
-unsigned db_used_percent(struct db *db)
-{
-	uint64_t now_ms = clock_monotonic_ms();
-	bool fresh = db->used_ms != 0 && db->used_commits == db->commits + db->lost &&
-	             now_ms - db->used_ms < FULL_FRESH_MS &&
-	             db->writes - db->used_writes < FULL_FRESH_WRITES;
-
-	if (!fresh) {
-		db->used_percent = count_used(db);
-		db->used_ms = now_ms;
-		db->used_commits = db->commits + db->lost;
-		db->used_writes = db->writes;
-		metric_set(&used_gauge, db->used_percent);
-	}
-	return db->used_percent;
-}
-
-bool db_full(struct db *db)
-{
-	return db_used_percent(db) >= DB_FULL_PERCENT;
-}
+/* ---- what it is ---- */
 
 uint64_t db_size(const struct db *db)
 {
@@ -580,70 +482,6 @@ const char *db_directory(const struct db *db)
 
 /* ---- opening ---- */
 
-static bool cannot_open(const struct db *db, int rc, struct err *err)
-{
-	if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED ||
-	    rc == MDB_PAGE_NOTFOUND) {
-		err_set(err, "store_corrupt", "%s/data.mdb is no store of ours, or is damaged: %s",
-		    db->folder.path, mdb_strerror(rc));
-		err_hint(err, "restore a backup, or move the file away to begin anew");
-		return false;
-	}
-	return fail(db, rc, "the store cannot be opened", err);
-}
-
-/* A map as large as asked for, and never smaller than the file that is there. */
-static uint64_t map_size(const struct db *db, uint64_t wanted)
-{
-	const uint64_t unit = UINT64_C(64) << 10; /* a multiple of every page size */
-	char *path = mem_printf("%s/data.mdb", db->folder.path);
-	struct stat status;
-	uint64_t size = wanted > SIZE_MIN ? wanted : SIZE_MIN;
-
-	if (stat(path, &status) == 0 && (uint64_t)status.st_size > size)
-		size = (uint64_t)status.st_size;
-	free(path);
-	return (size + unit - 1) / unit * unit;
-}
-
-static bool open_env(struct db *db, uint64_t wanted, struct err *err)
-{
-	int fd;
-
-	db->size = map_size(db, wanted);
-	int rc = mdb_env_create(&db->env);
-	if (rc == 0)
-		rc = mdb_env_set_maxdbs(db->env, DB_TABLES);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(db->env, db->size);
-	/* Neither WRITEMAP (a full disk would kill us) nor NOSYNC (a power cut would cost all). */
-	if (rc == 0)
-		rc = mdb_env_open(db->env, db->folder.path, MDB_NOTLS, 0600);
-	if (rc == 0)
-		rc = mdb_env_get_fd(db->env, &fd);
-	if (rc != 0)
-		return cannot_open(db, rc, err);
-	return folder_preallocate(&db->folder, fd, db->size, err);
-}
-
-/* Handles of a transaction that is given up are invalid, so that this one must be committed. */
-static bool open_tables(struct db *db, struct err *err)
-{
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
-
-	if (rc != 0)
-		return cannot_open(db, rc, err);
-	for (int table = 0; rc == 0 && table < DB_TABLES; table++)
-		rc = mdb_dbi_open(txn, table_names[table], MDB_CREATE, &db->tables[table]);
-	if (rc != 0) {
-		mdb_txn_abort(txn);
-		return cannot_open(db, rc, err);
-	}
-	rc = mdb_txn_commit(txn);
-	return rc == 0 || cannot_open(db, rc, err);
-}
-
 struct db *db_open(struct loop *loop, const struct db_options *options, struct err *err)
 {
 	struct db *db = mem_zero(sizeof(*db));
@@ -651,7 +489,7 @@ struct db *db_open(struct loop *loop, const struct db_options *options, struct e
 	db->loop = loop;
 	loop_timer_init(&db->timer, loop, on_timer, db);
 	if (!folder_open(&db->folder, options->directory, err) ||
-	    !open_env(db, options->size, err) || !open_tables(db, err) ||
+	    !db_open_env(db, options->size, err) || !db_open_tables(db, err) ||
 	    !db_check_version(db, err)) {
 		db_close(db);
 		return NULL;

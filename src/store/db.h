@@ -1,5 +1,6 @@
 /*
- * db: the only room that sees lmdb.h. Tables of bytes, one group commit per turn of the loop.
+ * db: the only room that sees lmdb.h (in db_internal.h). Tables of bytes, one group commit per turn
+ * of the loop.
  *
  * How a write goes:
  *
@@ -62,6 +63,11 @@ enum db_table {
 	DB_RECENT,
 	DB_AUDIT,
 	DB_SESSION,
+	DB_HOOK,
+	DB_EVENT,
+	DB_EVENT_DEAD,
+	DB_EVENT_SEEN,
+	DB_LAST,
 	DB_TABLES
 };
 
@@ -90,6 +96,10 @@ int db_find_at(struct db *db, enum db_table table, const void *key, size_t key_l
     struct db_bytes *found, struct db_bytes *value);
 int db_find_before(struct db *db, enum db_table table, const void *key, size_t key_length,
     struct db_bytes *found, struct db_bytes *value);
+/* The first entry behind the key: a step where the table's cursor stands on the key, so that a walk
+ * costs little. */
+int db_find_after(struct db *db, enum db_table table, const void *key, size_t key_length,
+    struct db_bytes *found, struct db_bytes *value);
 /* The last entry of the table. */
 int db_find_last(
     struct db *db, enum db_table table, struct db_bytes *found, struct db_bytes *value);
@@ -105,6 +115,14 @@ bool db_put(struct db *db, enum db_table table, const void *key, size_t key_leng
 /* Only when the key is not there. 1 put, 0 it is there (nothing changed), -1 as db_put. */
 int db_add(struct db *db, enum db_table table, const void *key, size_t key_length,
     const void *value, size_t value_length, unsigned flags, struct err *err)
+    __attribute__((warn_unused_result));
+/*
+ * As db_put, of a value that is these parts one after the other: large ones are copied once. Parts
+ * may be borrowed from another table. A value of 64 KiB or more needs its pages in one piece: 0
+ * when there is no such piece, and then nothing has changed. 1 put, -1 as db_put.
+ */
+int db_put_parts(struct db *db, enum db_table table, const void *key, size_t key_length,
+    const struct db_bytes *parts, size_t count, unsigned flags, struct err *err)
     __attribute__((warn_unused_result));
 /* Deleting what is not there is no error. */
 bool db_del(struct db *db, enum db_table table, const void *key, size_t key_length, unsigned flags,
@@ -155,10 +173,12 @@ bool db_previous(struct db_cursor *cursor, struct db_bytes *found, struct db_byt
 bool db_cursor_del(struct db_cursor *cursor, struct err *err) __attribute__((warn_unused_result));
 
 uint64_t db_count(struct db *db, enum db_table table);
-/* Of the map's pages, free ones not counted. Looked at anew after a commit, 100 ms or 256 writes.
- */
+/* Of the map's pages, free ones not counted. Looked at anew after a commit, 100 ms or 256 writes
+ * (fewer in a small map). */
 unsigned db_used_percent(struct db *db);
 bool db_full(struct db *db); /* DB_FULL_PERCENT or more */
+/* Not full now, nor with so many bytes more. */
+bool db_has_room(struct db *db, uint64_t bytes);
 uint64_t db_size(const struct db *db);
 uint64_t db_commits(const struct db *db);
 /* The directory's absolute path. */

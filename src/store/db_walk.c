@@ -12,7 +12,7 @@ struct db_cursor {
 	enum db_table table;
 	bool placed; /* key is where it stands */
 	size_t key_length;
-	unsigned char key[DB_KEY_MAX + 1]; /* and room for the byte that makes it the next one */
+	unsigned char key[DB_KEY_MAX];
 };
 
 struct db_cursor *db_cursor_open(struct db *db, enum db_table table)
@@ -56,16 +56,11 @@ bool db_last_before(struct db_cursor *cursor, const void *key, size_t key_length
 
 bool db_next(struct db_cursor *cursor, struct db_bytes *found, struct db_bytes *value)
 {
-	size_t length = 1;
-
-	/* The least key behind one is itself with a zero byte; the least of all is a zero byte. */
-	if (cursor->placed) {
-		length = cursor->key_length + 1;
-		if (length > DB_KEY_MAX)
-			return false;
-	}
-	cursor->key[length - 1] = 0;
-	return db_seek(cursor, cursor->key, length, found, value);
+	if (!cursor->placed)
+		return db_seek(cursor, "", 1, found, value); /* the least key of all */
+	return stand(cursor,
+	    db_find_after(cursor->db, cursor->table, cursor->key, cursor->key_length, found, value),
+	    found);
 }
 
 bool db_previous(struct db_cursor *cursor, struct db_bytes *found, struct db_bytes *value)

@@ -1,9 +1,11 @@
 #include "store/journal.h"
 
-#include "base/codec.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/pack.h"
+#include "store/journal_last.h"
 #include "store/ring.h"
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,36 +14,102 @@ enum { ERROR_MAX = 300, CODE_MAX = 64, FULL_PERCENT = 90 };
 struct journal {
 	struct ring ring;
 	struct buf row;
+	struct journal_lasts lasts;
+	struct figures figures;
+	bool stale; /* a group was lost: what memory knows from it is read anew when it is asked */
 };
+
+/* ---- what memory knows of the rows ---- */
+
+static bool learn_row(const struct journal_row *row, void *arg)
+{
+	struct journal *journal = arg;
+
+	journal_lasts_set(&journal->lasts, row);
+	if (row->outcome == UPDATE_DELIVERED)
+		figures_add(&journal->figures, row->ended_ms, row->received_ms);
+	return true;
+}
+
+static bool note_ended(const struct journal_row *row, void *arg)
+{
+	int64_t *ended_ms = arg;
+
+	*ended_ms = row->ended_ms;
+	return false;
+}
+
+/* Rows that went for the limit may have been of today as well. */
+static void learn(struct journal *journal)
+{
+	uint64_t rows = db_count(journal->ring.db, DB_RECENT);
+	int64_t oldest_ms = 0;
+
+	if (rows >= journal->ring.limit)
+		journal_since(journal, 0, 1, note_ended, &oldest_ms);
+	figures_begin(&journal->figures, clock_wall_ms(), oldest_ms);
+	journal_lasts_open(&journal->lasts, journal->ring.db);
+	journal_since(journal, 0, UINT_MAX, learn_row, journal);
+	journal->stale = false;
+}
+
+static void forget(struct journal *journal)
+{
+	journal_lasts_close(&journal->lasts);
+}
+
+static void on_lost(void *arg)
+{
+	struct journal *journal = arg;
+
+	journal->stale = true;
+}
+
+static void refresh(struct journal *journal)
+{
+	if (!journal->stale)
+		return;
+	forget(journal);
+	learn(journal);
+}
+
+const struct journal_last *journal_last(struct journal *journal, uint32_t repo)
+{
+	refresh(journal);
+	return journal_lasts_get(&journal->lasts, repo);
+}
+
+const struct figures *journal_figures(struct journal *journal, int64_t now_ms)
+{
+	refresh(journal);
+	figures_turn(&journal->figures, now_ms);
+	return &journal->figures;
+}
+
+/* ---- rows ---- */
 
 struct journal *journal_open(struct db *db, uint64_t limit, struct err *err)
 {
 	struct journal *journal = mem_zero(sizeof(*journal));
 
+	if (!ring_open(&journal->ring, db, DB_RECENT, limit, err)) {
+		free(journal);
+		return NULL;
+	}
 	buf_init(&journal->row, 8 << 10);
-	if (ring_open(&journal->ring, db, DB_RECENT, limit, err))
-		return journal;
-	free(journal);
-	return NULL;
+	learn(journal);
+	db_on_lost(db, on_lost, journal);
+	return journal;
 }
 
 void journal_close(struct journal *journal)
 {
 	if (journal == NULL)
 		return;
+	db_forget(journal->ring.db, journal);
+	forget(journal);
 	buf_free(&journal->row);
 	free(journal);
-}
-
-static void pack_cut(struct buf *buf, const char *text, size_t limit)
-{
-	size_t length = strlen(text);
-
-	if (length > limit)
-		length = codec_utf8_cut(text, length, limit);
-	pack_u32(buf, (uint32_t)length + 1);
-	buf_append(buf, text, length);
-	buf_append(buf, "", 1);
 }
 
 void journal_add(struct journal *journal, struct journal_row *row)
@@ -49,6 +117,7 @@ void journal_add(struct journal *journal, struct journal_row *row)
 	struct buf *packed = &journal->row;
 
 	row->number = 0;
+	learn_row(row, journal);
 	/* It is for people: what is left of a store that is nearly full is for the queue. */
 	if (db_used_percent(journal->ring.db) >= FULL_PERCENT)
 		return;
@@ -64,6 +133,8 @@ void journal_add(struct journal *journal, struct journal_row *row)
 	pack_cut(packed, row->code, CODE_MAX);
 	pack_cut(packed, row->error, ERROR_MAX);
 	row->number = ring_add(&journal->ring, packed->data, packed->length, DB_LAZY, NULL);
+	if (row->number != 0)
+		journal_lasts_set(&journal->lasts, row);
 }
 
 struct visit {
@@ -109,7 +180,18 @@ void journal_since(
 	ring_since(&journal->ring, after, most, visit_row, &visit);
 }
 
+/* A repository's only row is noted elsewhere before it goes. */
+static bool keep_last(const struct journal_row *row, void *arg)
+{
+	struct journal *journal = arg;
+
+	return journal_lasts_keep(&journal->lasts, row);
+}
+
 unsigned journal_trim(struct journal *journal, unsigned most)
 {
-	return ring_trim(&journal->ring, most);
+	struct visit visit = {.fn = keep_last, .arg = journal};
+
+	refresh(journal);
+	return ring_trim(&journal->ring, most, visit_row, &visit);
 }

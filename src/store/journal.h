@@ -7,6 +7,7 @@
 
 #include "base/update.h"
 #include "store/db.h"
+#include "store/figures.h"
 
 struct journal;
 struct journal_row {
@@ -22,6 +23,17 @@ struct journal_row {
 
 struct journal *journal_open(struct db *db, uint64_t limit, struct err *err);
 void journal_close(struct journal *journal);
+struct journal_last { /* of one repository */
+	uint64_t number;
+	int64_t ended_ms; /* wall */
+	enum update_state state;
+	enum update_outcome outcome;
+};
+/* The newest update of a repository; NULL when there never was one. Borrowed for the turn. */
+const struct journal_last *journal_last(struct journal *journal, uint32_t repo);
+/* Today's deliveries; borrowed for the turn. After a restart they are counted from the rows, which
+ * may begin after midnight: since_ms says so. */
+const struct figures *journal_figures(struct journal *journal, int64_t now_ms);
 /* Copies; lazy. Sets number, 0 when it was not written (a store 90 % full has no room for it). */
 void journal_add(struct journal *journal, struct journal_row *row);
 typedef bool journal_fn(const struct journal_row *row, void *arg);

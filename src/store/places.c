@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEARNED_KEY "places"
+#define ROW_LIMIT (16 << 10)
+
 enum { BATCH_KEY = 16, COMMIT_KEY = 20, KEY_MAX = 20, SAMPLE = 8 };
 
 /* A table of hashes whose rows begin with the time when they were last of use. */
@@ -23,19 +26,35 @@ struct places {
 	struct db *db;
 	uint64_t limit;
 	struct aging batches, commits;
+	bool learned; /* something was, ever: rows may have refs */
 	struct buf row;
+};
+
+/* What was learned of a commit: the newest first. Strings point into the row. */
+struct learned {
+	unsigned count;
+	struct learned_ref {
+		uint32_t repo;
+		const char *ref;
+	} refs[PLACES_REPOS];
 };
 
 struct places *places_open(struct db *db, uint64_t limit, struct err *err)
 {
 	struct places *places = mem_zero(sizeof(*places));
 
-	(void)err; /* nothing is read at open */
+	int is = db_get(db, DB_META, LEARNED_KEY, strlen(LEARNED_KEY), NULL);
+	if (is < 0) {
+		free(places);
+		err_set(err, "store_failed", "the store cannot be read");
+		return NULL;
+	}
 	places->db = db;
+	places->learned = is == 1;
 	places->limit = limit > 0 ? limit : 1;
 	places->batches = (struct aging){.table = DB_BATCH, .key_length = BATCH_KEY};
 	places->commits = (struct aging){.table = DB_PLACE, .key_length = COMMIT_KEY};
-	buf_init(&places->row, PLACES_MEMORY_MAX + 64);
+	buf_init(&places->row, ROW_LIMIT);
 	return places;
 }
 
@@ -138,36 +157,52 @@ bool places_memory_set(
 	return put_row(places, &places->batches, key, err);
 }
 
-bool places_commit(struct places *places, const char *commit, struct place *out)
+/* ---- commits ---- */
+
+/* 1 found, 0 there is none that can be read. learned may be NULL; set_ms too. */
+static bool read_commit(struct places *places, const unsigned char key[COMMIT_KEY],
+    struct place *place, struct learned *learned, int64_t *set_ms)
 {
-	unsigned char key[COMMIT_KEY];
 	struct db_bytes row;
 	struct unpack u;
 
-	if (!codec_hex_decode(key, sizeof(key), commit) ||
-	    db_get(places->db, DB_PLACE, key, sizeof(key), &row) != 1)
+	if (db_get(places->db, DB_PLACE, key, COMMIT_KEY, &row) != 1)
 		return false;
-	*out = (struct place){0};
 	unpack_init(&u, row.data, row.length);
-	unpack_u64(&u); /* when it was set */
-	out->expires_ms = (int64_t)unpack_u64(&u);
-	out->waited_ms = (int64_t)unpack_u64(&u);
-	out->count = unpack_u32(&u);
-	if (out->count > PLACES_REPOS)
+	int64_t set = (int64_t)unpack_u64(&u);
+	*place = (struct place){.expires_ms = (int64_t)unpack_u64(&u)};
+	place->waited_ms = (int64_t)unpack_u64(&u);
+	place->count = unpack_u32(&u);
+	if (place->count > PLACES_REPOS)
 		return false;
-	for (unsigned i = 0; i < out->count; i++)
-		out->repos[i] = unpack_u32(&u);
-	return !u.bad;
+	for (unsigned i = 0; i < place->count; i++)
+		place->repos[i] = unpack_u32(&u);
+	if (u.bad)
+		return false;
+	if (set_ms != NULL)
+		*set_ms = set;
+	if (learned == NULL)
+		return true;
+	learned->count = unpack_u32(&u); /* a row of the first format ends before it */
+	if (learned->count > PLACES_REPOS)
+		learned->count = 0;
+	for (unsigned i = 0; i < learned->count; i++) {
+		learned->refs[i].repo = unpack_u32(&u);
+		learned->refs[i].ref = unpack_string(&u);
+	}
+	if (u.bad)
+		learned->count = 0;
+	return true;
 }
 
-bool places_set_commit(
-    struct places *places, const char *commit, const struct place *place, struct err *err)
+/* learned may point into the row that is replaced. */
+static bool write_commit(struct places *places, const unsigned char key[COMMIT_KEY],
+    const struct place *place, const struct learned *learned, struct err *err)
 {
-	unsigned char key[COMMIT_KEY];
 	unsigned count = place->count < PLACES_REPOS ? place->count : PLACES_REPOS;
+	size_t bytes = 0;
+	unsigned kept = 0;
 
-	if (!codec_hex_decode(key, sizeof(key), commit))
-		return err_set(err, "store_failed", "a commit is not 40 hex digits");
 	buf_reset(&places->row);
 	pack_u64(&places->row, (uint64_t)clock_wall_ms());
 	pack_u64(&places->row, (uint64_t)place->expires_ms);
@@ -175,8 +210,136 @@ bool places_set_commit(
 	pack_u32(&places->row, count);
 	for (unsigned i = 0; i < count; i++)
 		pack_u32(&places->row, place->repos[i]);
+	while (kept < learned->count && bytes <= PLACES_REFS_MAX)
+		bytes += strlen(learned->refs[kept++].ref);
+	if (bytes > PLACES_REFS_MAX)
+		kept--;
+	if (kept > 0)
+		pack_u32(&places->row, kept);
+	for (unsigned i = 0; i < kept; i++) {
+		pack_u32(&places->row, learned->refs[i].repo);
+		pack_string(&places->row, learned->refs[i].ref);
+	}
 	return put_row(places, &places->commits, key, err);
 }
+
+static bool commit_key(unsigned char key[COMMIT_KEY], const char *commit, struct err *err)
+{
+	return codec_hex_decode(key, COMMIT_KEY, commit) ||
+	       err_set(err, "store_failed", "a commit is not 40 hex digits");
+}
+
+/* Adds the repository to the place. False when it was there, or there is no room. */
+static bool add_repo(struct place *place, uint32_t repo)
+{
+	for (unsigned i = 0; i < place->count; i++)
+		if (place->repos[i] == repo)
+			return false;
+	if (place->count == PLACES_REPOS)
+		return false;
+	place->repos[place->count++] = repo;
+	place->expires_ms = place->waited_ms = 0; /* it is somewhere */
+	return true;
+}
+
+bool places_commit(struct places *places, const char *commit, struct place *out)
+{
+	unsigned char key[COMMIT_KEY];
+
+	return codec_hex_decode(key, sizeof(key), commit) &&
+	       read_commit(places, key, out, NULL, NULL);
+}
+
+bool places_set_commit(
+    struct places *places, const char *commit, const struct place *place, struct err *err)
+{
+	struct place before, now = *place;
+	struct learned learned = {0};
+	unsigned char key[COMMIT_KEY];
+
+	if (!commit_key(key, commit, err))
+		return false;
+	if (places->learned && !read_commit(places, key, &before, &learned, NULL))
+		learned.count = 0;
+	for (unsigned i = 0; i < learned.count; i++)
+		add_repo(&now, learned.refs[i].repo);
+	return write_commit(places, key, &now, &learned, err);
+}
+
+/* Where the repository stands in what was learned; count when it does not. */
+static unsigned find_ref(const struct learned *learned, uint32_t repo)
+{
+	unsigned at = 0;
+
+	while (at < learned->count && learned->refs[at].repo != repo)
+		at++;
+	return at;
+}
+
+/* Puts the ref before all others, in place of the repository's. */
+static void learn(struct learned *learned, uint32_t repo, const char *ref)
+{
+	unsigned at = find_ref(learned, repo);
+
+	if (at == learned->count && learned->count < PLACES_REPOS)
+		learned->count++;
+	if (at == PLACES_REPOS)
+		at--; /* the oldest gives way */
+	memmove(learned->refs + 1, learned->refs, at * sizeof(learned->refs[0]));
+	learned->refs[0] = (struct learned_ref){.repo = repo, .ref = ref};
+}
+
+bool places_learn(
+    struct places *places, const char *commit, uint32_t repo, const char *ref, struct err *err)
+{
+	struct place place = {.count = 0};
+	struct learned learned = {0};
+	unsigned char key[COMMIT_KEY];
+	int64_t set_ms = 0;
+
+	if (!commit_key(key, commit, err))
+		return false;
+	if (strlen(ref) > PLACES_REF_MAX)
+		ref = "";
+	if (!read_commit(places, key, &place, &learned, &set_ms)) {
+		place = (struct place){.count = 0};
+		learned.count = 0;
+	}
+	bool added = add_repo(&place, repo);
+	unsigned at = find_ref(&learned, repo);
+	if (at < learned.count && *ref == '\0')
+		ref = learned.refs[at].ref; /* nothing new of it */
+	if (!added && at < learned.count && strcmp(learned.refs[at].ref, ref) == 0 &&
+	    clock_wall_ms() - set_ms < PLACES_FRESH_MS)
+		return true;
+	learn(&learned, repo, ref);
+	if (!write_commit(places, key, &place, &learned, err))
+		return false;
+	if (!places->learned &&
+	    !db_put(places->db, DB_META, LEARNED_KEY, strlen(LEARNED_KEY), "", 0, DB_LAZY, err))
+		return false;
+	places->learned = true; /* should the group be lost: a look too many does no harm */
+	return true;
+}
+
+bool places_ref(struct places *places, const char *commit, uint32_t repo, char *out, size_t size)
+{
+	unsigned char key[COMMIT_KEY];
+	struct learned learned;
+	struct place place;
+
+	if (!places->learned || !codec_hex_decode(key, sizeof(key), commit) ||
+	    !read_commit(places, key, &place, &learned, NULL))
+		return false;
+	unsigned at = find_ref(&learned, repo);
+	size_t length = at < learned.count ? strlen(learned.refs[at].ref) : 0;
+	if (length == 0 || length >= size)
+		return false;
+	memcpy(out, learned.refs[at].ref, length + 1);
+	return true;
+}
+
+/* ---- bounds ---- */
 
 static unsigned trim(struct places *places, struct aging *aging, int64_t before_ms, unsigned most)
 {

@@ -8,6 +8,9 @@
  *
  * Tables:  BATCH  hash of id (16) -> set u64 | the row
  *          PLACE  commit (20)     -> set u64 | expires | waited | count u32, repositories u32
+ *                                    and, when something was learned: count u32, (repository u32,
+ *                                    ref), the newest first
+ *          META   "places"        -> "" once something was learned
  */
 #ifndef STORE_PLACES_H
 #define STORE_PLACES_H
@@ -38,6 +41,20 @@ struct place {
 bool places_commit(struct places *places, const char *commit, struct place *out);
 bool places_set_commit(
     struct places *places, const char *commit, const struct place *place, struct err *err);
+/*
+ * What a webhook told: the commit is in that repository, and `ref` ("refs/heads/x", "" unknown)
+ * leads to it. Adds the repository to the commit's place, also to "nowhere"; places_set_commit
+ * keeps both. Of many refs of one commit the newest are kept, one a repository, together at most
+ * PLACES_REFS_MAX bytes. Writes nothing when all is known, and was set within PLACES_FRESH_MS.
+ */
+#define PLACES_REF_MAX 1024
+#define PLACES_REFS_MAX 4096
+#define PLACES_FRESH_MS (3600 * 1000ll)
+bool places_learn(
+    struct places *places, const char *commit, uint32_t repo, const char *ref, struct err *err);
+/* The newest ref learned for the commit in that repository; false when there is none or it does not
+ * fit. Looks at nothing while nothing was ever learned. */
+bool places_ref(struct places *places, const char *commit, uint32_t repo, char *out, size_t size);
 /* Deletes rows not set since before_ms: looks at `most` rows of each
  * from where it stopped last. Returns how many it deleted. */
 unsigned places_trim(struct places *places, int64_t before_ms, unsigned most);

@@ -26,31 +26,20 @@
 
 static void memory_pack(struct buf *out, const struct queue_memory *memory)
 {
-	const struct queue_generation *generations[] = {&memory->seen, &memory->target};
-
 	buf_reset(out);
 	pack_u64(out, memory->last_number);
-	for (int i = 0; i < 2; i++) {
-		pack_u8(out, generations[i]->current);
-		pack_u8(out, generations[i]->dropping);
-		pack_u64(out, (uint64_t)generations[i]->started_ms);
-		pack_u64(out, generations[i]->count);
-	}
+	generation_pack(out, &memory->seen);
+	generation_pack(out, &memory->target);
 }
 
 static bool memory_unpack(struct queue_memory *memory, const struct db_bytes *row)
 {
-	struct queue_generation *generations[] = {&memory->seen, &memory->target};
 	struct unpack u;
 
 	unpack_init(&u, row->data, row->length);
 	memory->last_number = unpack_u64(&u);
-	for (int i = 0; i < 2; i++) {
-		generations[i]->current = unpack_u8(&u) % 4;
-		generations[i]->dropping = unpack_u8(&u) != 0;
-		generations[i]->started_ms = (int64_t)unpack_u64(&u);
-		generations[i]->count = unpack_u64(&u);
-	}
+	generation_unpack(&u, &memory->seen);
+	generation_unpack(&u, &memory->target);
 	return !u.bad;
 }
 
@@ -80,10 +69,7 @@ static void on_commit(void *arg)
 
 	queue->puts = 0;
 	queue->open_number = 0; /* nothing is claimed between here and the end of the commit */
-	queue_generation_turn(queue, &queue->memory.seen, now_ms, false);
-	queue_generation_turn(queue, &queue->memory.target, now_ms, false);
-	queue_generation_drop(queue, &queue->memory.seen, most);
-	queue_generation_drop(queue, &queue->memory.target, most);
+	queue_generations_tidy(queue, now_ms, false, most);
 	if (!queue->memory_changed)
 		return;
 	memory_pack(&queue->row, &queue->memory);
@@ -193,7 +179,7 @@ static int id_seen(struct queue *queue, uint64_t id)
 	int is = db_get(queue->db, DB_SEEN, key, sizeof(key), NULL);
 	if (is != 0)
 		return is;
-	id_key(key, queue_generation_before(current), id);
+	id_key(key, generation_before(current), id);
 	return db_get(queue->db, DB_SEEN, key, sizeof(key), NULL);
 }
 

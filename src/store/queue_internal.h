@@ -13,9 +13,10 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "store/generation.h"
 #include "store/queue.h"
 
-#define QUEUE_HASH 16
+#define QUEUE_HASH GENERATION_HASH
 #define QUEUE_KEY 13       /* repository u32 | lane u8 | number u64, big-endian */
 #define QUEUE_LATER_KEY 20 /* due u64 | repository u32 | number u64, big-endian */
 #define QUEUE_CODE_MAX 64
@@ -24,21 +25,10 @@
 #define QUEUE_SUPERSEDED "superseded"
 #define QUEUE_SUPERSEDED_WORDS "a newer update for this commit and key came in between"
 
-/* Two tables are kept within bounds by generations: a row's key begins with one of four numbers in
- * turn. The current one is written to, the one before it is still looked at, the one before that is
- * being deleted, the fourth is empty. */
-struct queue_generation {
-	enum db_table table;
-	uint8_t current;
-	bool dropping; /* something of the oldest is left */
-	int64_t started_ms;
-	uint64_t count; /* rows put into the current one */
-};
-
 /* What META keeps of us, written once per commit. */
 struct queue_memory {
 	uint64_t last_number;
-	struct queue_generation seen, target;
+	struct generation seen, target;
 };
 
 /* What is known of a target: its newest entry, and the ids that it was put by, the oldest first. An
@@ -160,17 +150,10 @@ unsigned queue_doubts_trim(struct queue *queue, int64_t now_ms, unsigned most);
 
 /* ---- generations ---- */
 
-#define QUEUE_GENERATION_KEY (1 + QUEUE_HASH)
 #define QUEUE_DOUBT_PREFIX 0xff /* in TARGET, beside the generations */
-void queue_generation_key(
-    unsigned char key[QUEUE_GENERATION_KEY], uint8_t generation, const unsigned char *hash);
-uint8_t queue_generation_before(uint8_t generation);
-/* Begins a new one when this is old or large, and the oldest is gone. */
-void queue_generation_turn(
-    struct queue *queue, struct queue_generation *generation, int64_t now_ms, bool by_age);
-/* Deletes up to `most` rows of the oldest. Returns how many. */
-unsigned queue_generation_drop(
-    struct queue *queue, struct queue_generation *generation, unsigned most);
+/* Begins new generations of SEEN and TARGET where it is time, and deletes up to `most` rows of each
+ * one's oldest. Returns how many. */
+unsigned queue_generations_tidy(struct queue *queue, int64_t now_ms, bool by_age, unsigned most);
 
 /* ---- claims ---- */
 

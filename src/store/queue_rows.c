@@ -1,5 +1,4 @@
 #include "base/clock.h"
-#include "base/codec.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -43,17 +42,6 @@ void queue_target_hash(
 }
 
 /* ---- rows ---- */
-
-static void pack_cut(struct buf *buf, const char *text, size_t limit)
-{
-	size_t length = text != NULL ? strlen(text) : 0;
-
-	if (length > limit)
-		length = codec_utf8_cut(text, length, limit);
-	pack_u32(buf, (uint32_t)length + 1);
-	buf_append(buf, text, length);
-	buf_append(buf, "", 1);
-}
 
 void queue_pack(struct queue *queue, const struct queue_entry *entry, const unsigned char *hash)
 {
@@ -266,20 +254,20 @@ bool queue_target_unpack(struct queue_target *target, const struct db_bytes *row
 int queue_target_get(
     struct queue *queue, const unsigned char hash[QUEUE_HASH], struct queue_target *target)
 {
-	const struct queue_generation *generation = &queue->memory.target;
-	unsigned char key[QUEUE_GENERATION_KEY];
+	const struct generation *generation = &queue->memory.target;
+	unsigned char key[GENERATION_KEY];
 	uint8_t number = generation->current;
 	struct db_bytes row;
 
 	/* What is still being dropped counts too: something may wait there. */
 	for (int age = 0; age < (generation->dropping ? 3 : 2); age++) {
-		queue_generation_key(key, number, hash);
+		generation_key(key, number, hash);
 		int is = db_get(queue->db, DB_TARGET, key, sizeof(key), &row);
 		if (is == 1)
 			return queue_target_unpack(target, &row) ? 1 : -1;
 		if (is < 0)
 			return is;
-		number = queue_generation_before(number);
+		number = generation_before(number);
 	}
 	return 0;
 }
@@ -287,11 +275,11 @@ int queue_target_get(
 bool queue_target_put(struct queue *queue, const unsigned char hash[QUEUE_HASH],
     const struct queue_target *target, unsigned flags, struct err *err)
 {
-	struct queue_generation *generation = &queue->memory.target;
-	unsigned char key[QUEUE_GENERATION_KEY], row[TARGET_ROW];
+	struct generation *generation = &queue->memory.target;
+	unsigned char key[GENERATION_KEY], row[TARGET_ROW];
 	uint64_t before = db_count(queue->db, DB_TARGET);
 
-	queue_generation_key(key, generation->current, hash);
+	generation_key(key, generation->current, hash);
 	size_t length = target_pack(row, target);
 	if (!db_put(queue->db, DB_TARGET, key, sizeof(key), row, length, flags, err))
 		return false;
@@ -351,7 +339,7 @@ bool queue_doubts_load(struct queue *queue, struct err *err)
 	for (bool more = db_seek(cursor, &first, 1, &key, &row); more && good;
 	     more = db_next(cursor, &key, &row)) {
 		const unsigned char *bytes = key.data;
-		good = key.length == QUEUE_GENERATION_KEY && row.length == sizeof(uint64_t);
+		good = key.length == GENERATION_KEY && row.length == sizeof(uint64_t);
 		if (good)
 			doubt_remember(queue, bytes + 1, (int64_t)unpack_key_u64(row.data));
 	}
@@ -377,20 +365,20 @@ int64_t queue_ghost(const struct queue *queue, uint64_t number, int64_t now_ms)
 bool queue_doubt_set(struct queue *queue, const unsigned char hash[QUEUE_HASH], int64_t until_ms,
     int64_t now_ms, struct err *err)
 {
-	unsigned char key[QUEUE_GENERATION_KEY], row[8];
+	unsigned char key[GENERATION_KEY], row[8];
 
 	if (until_ms <= now_ms || until_ms <= queue_doubt_until(queue, hash))
 		return true;
 	/* First in memory: a doubt too many does no harm, should the write be lost. */
 	doubt_remember(queue, hash, until_ms);
-	queue_generation_key(key, QUEUE_DOUBT_PREFIX, hash);
+	generation_key(key, QUEUE_DOUBT_PREFIX, hash);
 	pack_key_u64(row, (uint64_t)until_ms);
 	return db_put(queue->db, DB_TARGET, key, sizeof(key), row, sizeof(row), DB_LAZY, err);
 }
 
 bool queue_doubt_clear(struct queue *queue, const unsigned char hash[QUEUE_HASH], struct err *err)
 {
-	unsigned char key[QUEUE_GENERATION_KEY];
+	unsigned char key[GENERATION_KEY];
 
 	if (queue->doubts.count == 0)
 		return true;
@@ -398,7 +386,7 @@ bool queue_doubt_clear(struct queue *queue, const unsigned char hash[QUEUE_HASH]
 	if (doubt == NULL)
 		return true;
 	free(doubt);
-	queue_generation_key(key, QUEUE_DOUBT_PREFIX, hash);
+	generation_key(key, QUEUE_DOUBT_PREFIX, hash);
 	return db_del(queue->db, DB_TARGET, key, sizeof(key), DB_LAZY, err);
 }
 

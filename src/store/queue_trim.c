@@ -88,9 +88,6 @@ unsigned queue_trim(struct queue *queue, int64_t now_ms, unsigned most)
 {
 	unsigned dropped = queue_doubts_trim(queue, now_ms, most);
 
-	queue_generation_turn(queue, &queue->memory.seen, now_ms, true);
-	queue_generation_turn(queue, &queue->memory.target, now_ms, true);
-	dropped += queue_generation_drop(queue, &queue->memory.seen, most);
-	dropped += queue_generation_drop(queue, &queue->memory.target, most);
+	dropped += queue_generations_tidy(queue, now_ms, true, most);
 	return dropped + trim_dead(queue, now_ms, most);
 }

@@ -1,5 +1,6 @@
 #include "store/records.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/pack.h"
 #include "base/url.h"
@@ -415,6 +416,8 @@ bool records_put_repo(
 	struct record_sealed sealed = sealed_form(records, "repo", words, "token", token, &stored);
 	struct record_repo record = *repo; /* its strings may be borrowed from the old row */
 	record.id = id;
+	if (token != NULL)
+		record.token_ms = clock_wall_ms();
 	buf_reset(&records->row);
 	records_pack_repo(&records->row, &record, &sealed);
 	if (too_long(&records->row, err) ||
@@ -430,6 +433,7 @@ bool records_put_repo(
 	records->states[repo->state]++;
 	repo->id = id;
 	repo->has_token = sealed.length > 0;
+	repo->token_ms = record.token_ms;
 	return true;
 }
 
@@ -458,6 +462,7 @@ bool records_forget_token(struct records *records, uint32_t id, struct err *err)
 
 	if (get_repo(records, id, &repo, &sealed) != 1)
 		return err_set(err, "not_found", "there is no repository with this number");
+	repo.token_ms = 0;
 	buf_reset(&records->row);
 	records_pack_repo(&records->row, &repo, &none);
 	pack_key_u32(key, id);
@@ -468,17 +473,13 @@ bool records_forget_token(struct records *records, uint32_t id, struct err *err)
 bool records_next_repo(struct records *records, uint32_t after, struct record_repo *out)
 {
 	struct record_sealed token;
-	struct db_bytes found, row;
 	unsigned char key[4];
+	struct db_bytes at = {key, sizeof(key)}, row;
 
-	while (after < UINT32_MAX) {
-		pack_key_u32(key, ++after);
-		if (db_find_at(records->db, DB_REPO, key, sizeof(key), &found, &row) != 1)
-			return false;
+	pack_key_u32(key, after);
+	while (db_find_after(records->db, DB_REPO, at.data, at.length, &at, &row) == 1)
 		if (records_unpack_repo(&row, out, &token))
-			return true;
-		after = unpack_key_u32(found.data); /* a damaged row is passed over */
-	}
+			return true; /* a damaged row is passed over */
 	return false;
 }
 

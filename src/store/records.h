@@ -63,7 +63,9 @@ struct record_repo {
 	const char *error_code;
 	int64_t blocked_ms;
 	int64_t enabled_ms;
-	const char *webhook; /* id at the server; for the webhook keeper */
+	const char *webhook;    /* id at the server; for the webhook keeper */
+	const char *enabled_by; /* who, as in the audit; "" = not known */
+	int64_t token_ms; /* when the token was given; set by records_put_repo; 0 = not known */
 };
 
 struct records;

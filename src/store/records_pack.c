@@ -88,6 +88,8 @@ void records_pack_repo(
 	pack_string(out, repo->error);
 	pack_string(out, repo->error_code);
 	pack_string(out, repo->webhook);
+	pack_string(out, repo->enabled_by);
+	pack_u64(out, (uint64_t)repo->token_ms);
 }
 
 bool records_unpack_repo(
@@ -112,6 +114,13 @@ bool records_unpack_repo(
 	repo->error = unpack_string(&u);
 	repo->error_code = unpack_string(&u);
 	repo->webhook = unpack_string(&u);
+	if (!u.bad && u.at == u.end) { /* a row of before these were kept */
+		repo->enabled_by = "";
+		repo->token_ms = 0;
+	} else {
+		repo->enabled_by = unpack_string(&u);
+		repo->token_ms = (int64_t)unpack_u64(&u);
+	}
 	return !u.bad && state <= REPO_BLOCKED;
 }
 

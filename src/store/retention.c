@@ -32,13 +32,24 @@ static unsigned trim_outbox(struct retention *retention)
 	return (unsigned)rows;
 }
 
+static void on_lane(uint32_t lane, void *arg)
+{
+	const struct retention_tables *tables = arg;
+
+	if (tables->events_lane != NULL)
+		tables->events_lane(lane, tables->arg);
+}
+
 static bool anything_waits(const struct retention_tables *tables)
 {
-	struct queue_counts counts = {0};
+	struct queue_counts updates = {0};
+	struct events_counts events = {0};
 
 	if (tables->queue != NULL)
-		queue_count(tables->queue, &counts);
-	return counts.waiting > 0;
+		queue_count(tables->queue, &updates);
+	if (tables->events != NULL)
+		events_count(tables->events, &events);
+	return updates.waiting > 0 || events.waiting > 0;
 }
 
 /* What waits can expire; all else grows only by writes, which on_write sees. */
@@ -64,13 +75,16 @@ static void on_write(void *arg)
 static void on_timer(void *arg)
 {
 	struct retention *retention = arg;
-	const struct retention_tables *tables = &retention->tables;
+	struct retention_tables *tables = &retention->tables;
 	int64_t now_ms = clock_wall_ms();
 	unsigned deleted = 0;
 
 	if (tables->queue != NULL)
 		deleted += queue_expire(tables->queue, now_ms, EXPIRE_LOOK) +
 		           queue_trim(tables->queue, now_ms, BATCH);
+	if (tables->events != NULL)
+		deleted += events_expire(tables->events, now_ms, BATCH, on_lane, tables) +
+		           events_trim(tables->events, now_ms, BATCH);
 	if (tables->journal != NULL)
 		deleted += journal_trim(tables->journal, BATCH);
 	if (tables->audit != NULL)

@@ -8,6 +8,7 @@
 #define STORE_RETENTION_H
 
 #include "store/audit.h"
+#include "store/events.h"
 #include "store/journal.h"
 #include "store/outbox.h"
 #include "store/places.h"
@@ -23,6 +24,9 @@ struct retention_tables { /* borrowed; any of them may be NULL */
 	struct places *places;
 	struct audit *audit;
 	struct outbox *outbox;
+	struct events *events;
+	events_lane_fn *events_lane; /* told each lane whose first expired; may be NULL */
+	void *arg;
 	uint64_t batch_window_ms; /* EYES_BATCH_WINDOW: batches and commits are remembered for it */
 };
 struct retention *retention_new(struct loop *loop, const struct retention_tables *tables);

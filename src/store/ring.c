@@ -56,7 +56,7 @@ void ring_since(struct ring *ring, uint64_t after, unsigned most, ring_fn *fn, v
 	db_cursor_close(cursor);
 }
 
-unsigned ring_trim(struct ring *ring, unsigned most)
+unsigned ring_trim(struct ring *ring, unsigned most, ring_fn *fn, void *arg)
 {
 	uint64_t count = db_count(ring->db, ring->table);
 	unsigned deleted = 0;
@@ -66,6 +66,7 @@ unsigned ring_trim(struct ring *ring, unsigned most)
 		return 0;
 	struct db_cursor *cursor = db_cursor_open(ring->db, ring->table);
 	while (deleted < most && count - deleted > ring->limit && db_next(cursor, &key, &row) &&
+	       (fn == NULL || fn(unpack_key_u64(key.data), &row, arg)) &&
 	       db_cursor_del(cursor, NULL))
 		deleted++;
 	db_cursor_close(cursor);

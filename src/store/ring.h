@@ -22,7 +22,8 @@ uint64_t ring_add(
 typedef bool ring_fn(uint64_t number, const struct db_bytes *row, void *arg);
 void ring_latest(struct ring *ring, unsigned most, ring_fn *fn, void *arg);
 void ring_since(struct ring *ring, uint64_t after, unsigned most, ring_fn *fn, void *arg);
-/* Deletes the oldest beyond the limit, at most `most`. Returns how many. */
-unsigned ring_trim(struct ring *ring, unsigned most);
+/* Deletes the oldest beyond the limit, at most `most`. Returns how many. fn, which may be NULL,
+ * sees each before it goes, may write to other tables, and ends it with false. */
+unsigned ring_trim(struct ring *ring, unsigned most, ring_fn *fn, void *arg);
 
 #endif

@@ -20,6 +20,7 @@ struct sessions {
 	struct db *db;
 	struct slot slots[SESSIONS_MAX];
 	struct buf row;
+	bool sweep; /* on disk there may be rows of sessions that have ended */
 };
 
 static bool over(const struct session *session, int64_t now_ms)
@@ -68,6 +69,53 @@ static bool read_row(
 	return true;
 }
 
+static struct slot *find_id(struct sessions *sessions, const void *id)
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (sessions->slots[i].taken &&
+		    memcmp(sessions->slots[i].session.id, id, SESSION_ID) == 0)
+			return &sessions->slots[i];
+	return NULL;
+}
+
+/*
+ * What was begun in the lost group never was. What was ended in it stays ended: its row is back,
+ * and goes with the next group, or the one after that. No writing here.
+ */
+static void on_lost(void *arg)
+{
+	struct sessions *sessions = arg;
+	struct db_bytes row;
+
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		struct slot *slot = &sessions->slots[i];
+
+		if (!slot->taken)
+			continue;
+		slot->written_ms = 0; /* the last use may be lost */
+		if (db_get(sessions->db, DB_SESSION, slot->session.id, SESSION_ID, &row) == 0)
+			slot->taken = false;
+	}
+	sessions->sweep = true;
+}
+
+static void sweep(void *arg)
+{
+	struct sessions *sessions = arg;
+	struct db_cursor *cursor;
+	struct db_bytes key, row;
+	bool good = true;
+
+	if (!sessions->sweep)
+		return;
+	sessions->sweep = false; /* set again when this group is lost */
+	cursor = db_cursor_open(sessions->db, DB_SESSION);
+	while (good && db_next(cursor, &key, &row))
+		if (key.length != SESSION_ID || find_id(sessions, key.data) == NULL)
+			good = db_cursor_del(cursor, NULL);
+	db_cursor_close(cursor);
+}
+
 struct sessions *sessions_open(struct db *db, struct err *err)
 {
 	struct sessions *sessions = mem_zero(sizeof(*sessions));
@@ -93,6 +141,9 @@ struct sessions *sessions_open(struct db *db, struct err *err)
 		count++;
 	}
 	db_cursor_close(cursor);
+	sessions->sweep = more;
+	db_before_commit(db, sweep, sessions);
+	db_on_lost(db, on_lost, sessions);
 	return sessions;
 }
 
@@ -100,6 +151,7 @@ void sessions_close(struct sessions *sessions)
 {
 	if (sessions == NULL)
 		return;
+	db_forget(sessions->db, sessions);
 	buf_free(&sessions->row);
 	crypto_cleanse(sessions, sizeof(*sessions));
 	free(sessions);

@@ -5,6 +5,10 @@
  * All sessions are in memory (at most SESSIONS_MAX, the one unused for longest gives way) and on
  * disk, so that a restart of the daemon signs nobody out. One ends 12 hours after its last use;
  * last uses are written once a minute at most.
+ *
+ * When a group is lost, a session that began in it is gone, and one that was ended in it stays
+ * ended: its row is deleted again with the next group. Only a restart in between brings it back,
+ * so tell nobody that it has ended before the commit.
  */
 #ifndef STORE_SESSIONS_H
 #define STORE_SESSIONS_H

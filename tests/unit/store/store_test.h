@@ -163,6 +163,20 @@ static inline bool store_file_holds(const struct store *store, const char *bytes
 	return found;
 }
 
+/* Fills the map until the open group is lost. */
+static inline void store_lose_group(struct store *store)
+{
+	static char big[2000];
+
+	for (unsigned i = 0; i < 100000; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "big%08u", i);
+		if (!db_put(store->db, DB_AUDIT, key, strlen(key), big, sizeof(big), 0, NULL))
+			return;
+	}
+	fail_msg("the map is never full");
+}
+
 /* Kills a child after a short while of at most `most_us` and waits for it. */
 static inline void store_kill_soon(pid_t child, unsigned most_us)
 {

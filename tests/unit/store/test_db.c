@@ -67,6 +67,19 @@ static void test_finds_neighbours(void **state)
 			assert_int_equal(is, cases[i].at != NULL);
 			if (is == 1)
 				assert_memory_equal(key.data, cases[i].at, 1);
+			/* Standing on it, and from elsewhere. */
+			for (int last = 0; last < 2; last++) {
+				const char *after = cases[i].from[0] == 'b'   ? "d"
+				                    : cases[i].from[0] == 'd' ? NULL
+				                                              : cases[i].at;
+
+				is = db_find_after(
+				    store.db, DB_RECENT, cases[i].from, 1, &key, &value);
+				assert_int_equal(is, after != NULL);
+				if (is == 1)
+					assert_memory_equal(key.data, after, 1);
+				db_find_last(store.db, DB_RECENT, &key, &value);
+			}
 			is = db_find_before(store.db, DB_RECENT, cases[i].from, 1, &key, &value);
 			assert_int_equal(is, cases[i].before != NULL);
 			if (is == 1)
@@ -553,6 +566,38 @@ static void test_what_was_told_survives_kill(void **state)
 	store_remove(&store);
 }
 
+/* Free room is what is left to 80 %, and a value of parts is the parts one after the other. */
+static void test_parts_and_room(void **state)
+{
+	static char large[200000];
+	struct store store;
+	struct db_bytes value;
+	struct db_bytes parts[] = {{"ab", 2}, {"", 0}, {"cde", 3}, {large, sizeof(large)}};
+
+	(void)state;
+	store_folder(&store);
+	store_open(&store, UINT64_C(2) << 20);
+	assert_true(db_has_room(store.db, UINT64_C(1) << 20));
+	assert_true(db_has_room(store.db, (UINT64_C(2) << 20) / 100 * 70));
+	assert_false(db_has_room(store.db, (UINT64_C(2) << 20) / 100 * 81));
+	assert_false(db_has_room(store.db, UINT64_MAX / 2));
+	memset(large, 'l', sizeof(large));
+	for (size_t count = 3; count <= 4; count++) { /* a small one, a large one */
+		assert_int_equal(
+		    db_put_parts(store.db, DB_META, "k", 1, parts, count, 0, &store.err), 1);
+		for (int round = 0; round < 2; round++) {
+			assert_int_equal(db_get(store.db, DB_META, "k", 1, &value), 1);
+			assert_int_equal(value.length, count == 3 ? 5 : 5 + sizeof(large));
+			assert_memory_equal(value.data, "abcde", 5);
+			if (count == 4)
+				assert_memory_equal(
+				    (const char *)value.data + 5, large, sizeof(large));
+			store_commit(&store);
+		}
+	}
+	store_end(&store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -570,6 +615,7 @@ int main(void)
 	    cmocka_unit_test(test_the_folder_is_looked_at),
 	    cmocka_unit_test(test_a_smaller_size_keeps_the_larger_file),
 	    cmocka_unit_test(test_a_newer_store_and_a_damaged_one_are_refused),
+	    cmocka_unit_test(test_parts_and_room),
 	    cmocka_unit_test(test_what_was_told_survives_kill),
 	};
 

@@ -122,6 +122,124 @@ static void test_long_errors_are_cut(void **state)
 	store_end(&store);
 }
 
+static void add_of(
+    struct journal *journal, uint32_t repo, enum update_state state, enum update_outcome outcome)
+{
+	int64_t now = clock_wall_ms();
+	struct journal_row row = {.ended_ms = now,
+	    .received_ms = now - 100,
+	    .repo = repo,
+	    .state = state,
+	    .outcome = outcome,
+	    .commit = "c",
+	    .key = "k",
+	    .code = "",
+	    .error = ""};
+
+	journal_add(journal, &row);
+}
+
+static void assert_last(
+    struct journal *journal, uint32_t repo, enum update_state state, enum update_outcome outcome)
+{
+	const struct journal_last *last = journal_last(journal, repo);
+
+	assert_non_null(last);
+	assert_int_equal(last->state, state);
+	assert_int_equal(last->outcome, outcome);
+	assert_true(last->ended_ms > 0);
+}
+
+static struct journal *reopened(struct store *store, struct journal *journal, uint64_t limit)
+{
+	journal_close(journal);
+	store_close(store);
+	store_open(store, STORE_SIZE);
+	return journal_open(store->db, limit, &store->err);
+}
+
+static void test_the_last_of_each_repository(void **state)
+{
+	struct store store;
+
+	(void)state;
+	store_begin(&store);
+	struct journal *journal = journal_open(store.db, 20, &store.err);
+	add_of(journal, 7, UPDATE_FAILED, UPDATE_DELIVERED);
+	add_of(journal, 8, UPDATE_INPROGRESS, UPDATE_EXPIRED);
+	add_of(journal, 8, UPDATE_SUCCESSFUL, UPDATE_REJECTED);
+	assert_null(journal_last(journal, 9));
+	for (int times = 0; times < 3; times++) {
+		assert_last(journal, 7, UPDATE_FAILED, UPDATE_DELIVERED);
+		assert_last(journal, 8, UPDATE_SUCCESSFUL, UPDATE_REJECTED);
+		journal = reopened(&store, journal, 20);
+	}
+	/* The others push its row out; what is known of it stays. */
+	for (int i = 0; i < 30; i++)
+		add_of(journal, 8, UPDATE_SUCCESSFUL, UPDATE_DELIVERED);
+	assert_int_equal(journal_trim(journal, 100), 13);
+	journal = reopened(&store, journal, 20);
+	assert_last(journal, 7, UPDATE_FAILED, UPDATE_DELIVERED);
+	assert_last(journal, 8, UPDATE_SUCCESSFUL, UPDATE_DELIVERED);
+	assert_int_equal(db_count(store.db, DB_LAST), 1);
+	add_of(journal, 7, UPDATE_CANCELLED, UPDATE_IGNORED);
+	journal = reopened(&store, journal, 20);
+	assert_last(journal, 7, UPDATE_CANCELLED, UPDATE_IGNORED); /* newer than the note */
+	journal_close(journal);
+	store_end(&store);
+}
+
+static void test_today(void **state)
+{
+	struct store store;
+	int64_t now = clock_wall_ms();
+
+	(void)state;
+	store_begin(&store);
+	struct journal *journal = journal_open(store.db, 20, &store.err);
+	for (int i = 0; i < 30; i++)
+		add_of(journal, 7, UPDATE_SUCCESSFUL, UPDATE_DELIVERED);
+	add_of(journal, 7, UPDATE_SUCCESSFUL, UPDATE_DROPPED);
+	const struct figures *figures = journal_figures(journal, now);
+	if (figures->delivered < 30)
+		skip(); /* midnight came in between */
+	assert_int_equal(figures->delivered, 30);
+	assert_in_range(figures_percentile_ms(figures, 50), 100, 106);
+	assert_int_equal(figures->since_ms, figures->day_begins_ms);
+	journal_trim(journal, 100);
+	assert_int_equal(journal_figures(journal, now)->delivered, 30);
+	journal = reopened(&store, journal, 20);
+	figures = journal_figures(journal, now);
+	assert_int_equal(figures->delivered, 19); /* what the rows tell, and from when */
+	assert_true(figures->since_ms >= now);
+	journal_close(journal);
+	store_end(&store);
+}
+
+static void test_a_lost_group_is_not_known(void **state)
+{
+	struct store store;
+	char huge[1 << 16];
+
+	(void)state;
+	store_begin(&store);
+	struct journal *journal = journal_open(store.db, 1000, &store.err);
+	add_of(journal, 7, UPDATE_FAILED, UPDATE_DELIVERED);
+	store_turn(&store, DB_GROUP_MS + 5);
+	assert_true(db_commit_now(store.db, &store.err));
+	add_of(journal, 7, UPDATE_SUCCESSFUL, UPDATE_DELIVERED);
+	add_of(journal, 8, UPDATE_SUCCESSFUL, UPDATE_DELIVERED);
+	uint64_t lost = db_lost(store.db);
+	memset(huge, 'x', sizeof(huge));
+	for (uint32_t i = 0; db_lost(store.db) == lost; i++)
+		(void)!db_put(store.db, DB_META, &i, sizeof(i), huge, sizeof(huge), DB_LAZY, NULL);
+	assert_last(journal, 7, UPDATE_FAILED, UPDATE_DELIVERED);
+	assert_null(journal_last(journal, 8));
+	assert_int_equal(journal_figures(journal, clock_wall_ms())->delivered, 1);
+	journal_close(journal);
+	store_end(&store);
+}
+
 static bool see_audit(const struct audit_row *row, void *arg)
 {
 	unsigned *count = arg;
@@ -164,6 +282,9 @@ int main(void)
 	    cmocka_unit_test(test_the_journal_is_resumable),
 	    cmocka_unit_test(test_the_journal_is_bounded),
 	    cmocka_unit_test(test_long_errors_are_cut),
+	    cmocka_unit_test(test_the_last_of_each_repository),
+	    cmocka_unit_test(test_today),
+	    cmocka_unit_test(test_a_lost_group_is_not_known),
 	    cmocka_unit_test(test_the_audit),
 	};
 

@@ -136,6 +136,176 @@ static void test_trim_goes_by_time_and_in_batches(void **state)
 	store_end(&store);
 }
 
+/* ---- what webhooks tell ---- */
+
+static const char *ref_of(struct places *places, unsigned commit, uint32_t repo)
+{
+	static char out[PLACES_REF_MAX + 1];
+
+	return places_ref(places, commit_of(commit), repo, out, sizeof(out)) ? out : "none";
+}
+
+static void test_refs_are_learned(void **state)
+{
+	struct place place = {.count = 0, .expires_ms = 77, .waited_ms = 5}, read;
+	struct store store;
+	char small[10];
+
+	(void)state;
+	store_begin(&store);
+	struct places *places = places_open(store.db, 100, &store.err);
+	assert_string_equal(ref_of(places, 1, 7), "none");
+	/* A commit that was nowhere, one that is unknown, one that is elsewhere. */
+	assert_true(places_set_commit(places, commit_of(1), &place, &store.err));
+	place = (struct place){.count = 2, .repos = {8, 9}};
+	assert_true(places_set_commit(places, commit_of(3), &place, &store.err));
+	for (unsigned i = 1; i <= 3; i++)
+		assert_true(places_learn(places, commit_of(i), 7, "refs/heads/one", &store.err));
+	assert_true(places_commit(places, commit_of(1), &read));
+	assert_int_equal(read.count, 1);
+	assert_int_equal(read.repos[0], 7);
+	assert_int_equal(read.expires_ms, 0);
+	assert_int_equal(read.waited_ms, 0);
+	assert_true(places_commit(places, commit_of(2), &read));
+	assert_int_equal(read.count, 1);
+	assert_true(places_commit(places, commit_of(3), &read));
+	assert_int_equal(read.count, 3);
+	assert_int_equal(read.repos[2], 7);
+	for (unsigned i = 1; i <= 3; i++)
+		assert_string_equal(ref_of(places, i, 7), "refs/heads/one");
+	assert_string_equal(ref_of(places, 3, 8), "none");
+	assert_string_equal(ref_of(places, 4, 7), "none");
+	assert_false(places_ref(places, commit_of(1), 7, small, sizeof(small))); /* too small */
+	assert_false(places_ref(places, "not hex", 7, small, sizeof(small)));
+	assert_false(places_learn(places, "not hex", 7, "refs/heads/one", &store.err));
+	/* The newest counts; of each repository its own; "" tells nothing new. */
+	assert_true(places_learn(places, commit_of(3), 8, "refs/heads/eight", NULL));
+	assert_true(places_learn(places, commit_of(3), 7, "refs/heads/two", NULL));
+	assert_true(places_learn(places, commit_of(3), 7, "", NULL));
+	assert_true(places_learn(places, commit_of(3), 9, "", NULL));
+	assert_string_equal(ref_of(places, 3, 7), "refs/heads/two");
+	assert_string_equal(ref_of(places, 3, 8), "refs/heads/eight");
+	assert_string_equal(ref_of(places, 3, 9), "none");
+	assert_true(places_commit(places, commit_of(3), &read));
+	assert_int_equal(read.count, 3);
+	/* It is there after a restart. */
+	places_close(places);
+	store_close(&store);
+	store_open(&store, STORE_SIZE);
+	places = places_open(store.db, 100, &store.err);
+	assert_string_equal(ref_of(places, 3, 8), "refs/heads/eight");
+	places_close(places);
+	store_end(&store);
+}
+
+/* A search that began before the webhook came must not undo it. */
+static void test_a_set_keeps_what_was_learned(void **state)
+{
+	struct place nowhere = {.count = 0, .expires_ms = 77, .waited_ms = 5}, read;
+	struct place other = {.count = 1, .repos = {9}};
+	struct store store;
+
+	(void)state;
+	store_begin(&store);
+	struct places *places = places_open(store.db, 100, &store.err);
+	assert_true(places_learn(places, commit_of(1), 7, "refs/heads/one", NULL));
+	assert_true(places_set_commit(places, commit_of(1), &nowhere, NULL));
+	assert_string_equal(ref_of(places, 1, 7), "refs/heads/one");
+	assert_true(places_commit(places, commit_of(1), &read));
+	assert_int_equal(read.count, 1);
+	assert_int_equal(read.expires_ms, 0);
+	assert_true(places_set_commit(places, commit_of(1), &other, NULL));
+	assert_string_equal(ref_of(places, 1, 7), "refs/heads/one");
+	assert_true(places_commit(places, commit_of(1), &read));
+	assert_int_equal(read.count, 2);
+	assert_int_equal(read.repos[0], 9);
+	assert_int_equal(read.repos[1], 7);
+	places_close(places);
+	store_end(&store);
+}
+
+static void test_what_is_known_is_not_written_again(void **state)
+{
+	struct store store;
+
+	(void)state;
+	store_begin(&store);
+	struct places *places = places_open(store.db, 100, &store.err);
+	assert_true(places_learn(places, commit_of(1), 7, "refs/heads/one", NULL));
+	store_commit(&store);
+	uint64_t commits = db_commits(store.db);
+	for (int i = 0; i < 3; i++)
+		assert_true(places_learn(places, commit_of(1), 7, "refs/heads/one", NULL));
+	store_commit(&store);
+	assert_int_equal(db_commits(store.db), commits); /* there was nothing to commit */
+	assert_true(places_learn(places, commit_of(1), 7, "refs/heads/two", NULL));
+	store_commit(&store);
+	assert_int_equal(db_commits(store.db), commits + 1);
+	places_close(places);
+	store_end(&store);
+}
+
+static void test_refs_are_bounded(void **state)
+{
+	char ref[PLACES_REF_MAX + 2];
+	struct place read;
+	struct store store;
+
+	(void)state;
+	store_begin(&store);
+	struct places *places = places_open(store.db, 100, &store.err);
+	memset(ref, 'r', sizeof(ref));
+	ref[PLACES_REF_MAX + 1] = '\0';
+	assert_true(places_learn(places, commit_of(1), 1, ref, NULL)); /* too long: not kept */
+	assert_string_equal(ref_of(places, 1, 1), "none");
+	ref[PLACES_REF_MAX] = '\0';
+	for (uint32_t repo = 1; repo <= 20; repo++)
+		assert_true(places_learn(places, commit_of(1), repo, ref, NULL));
+	for (uint32_t repo = 1; repo <= 20; repo++) /* the newest four */
+		assert_int_equal(strcmp(ref_of(places, 1, repo), "none") != 0, repo > 16);
+	assert_true(places_commit(places, commit_of(1), &read));
+	assert_int_equal(read.count, PLACES_REPOS);
+	for (uint32_t repo = 1; repo <= 40; repo++) /* short ones: as many as repositories */
+		assert_true(places_learn(places, commit_of(2), repo, "refs/heads/x", NULL));
+	for (uint32_t repo = 1; repo <= 40; repo++)
+		assert_int_equal(strcmp(ref_of(places, 2, repo), "none") != 0, repo > 24);
+	places_close(places);
+	store_end(&store);
+}
+
+/* set u64 | expires u64 | waited u64 | count u32 | repositories u32: nothing behind. */
+static void test_rows_of_the_first_format_are_read(void **state)
+{
+	unsigned char key[20], row[36] = {0};
+	struct store store;
+	struct place read;
+
+	(void)state;
+	store_begin(&store);
+	struct places *places = places_open(store.db, 100, &store.err);
+	for (int i = 0; i < 20; i++) {
+		unsigned byte;
+		assert_int_equal(sscanf(commit_of(5) + 2 * i, "%2x", &byte), 1);
+		key[i] = (unsigned char)byte;
+	}
+	row[0] = 1;
+	row[24] = 2; /* two of them, little-endian */
+	row[28] = 11;
+	row[32] = 12;
+	assert_true(db_put(store.db, DB_PLACE, key, sizeof(key), row, sizeof(row), 0, NULL));
+	assert_true(places_learn(places, commit_of(6), 1, "refs/heads/x", NULL));
+	assert_true(places_commit(places, commit_of(5), &read));
+	assert_int_equal(read.count, 2);
+	assert_int_equal(read.repos[1], 12);
+	assert_string_equal(ref_of(places, 5, 11), "none");
+	assert_true(places_learn(places, commit_of(5), 12, "refs/heads/y", NULL));
+	assert_string_equal(ref_of(places, 5, 12), "refs/heads/y");
+	assert_true(places_commit(places, commit_of(5), &read));
+	assert_int_equal(read.count, 2);
+	places_close(places);
+	store_end(&store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +313,11 @@ int main(void)
 	    cmocka_unit_test(test_commits),
 	    cmocka_unit_test(test_both_are_bounded_and_the_old_ones_give_way),
 	    cmocka_unit_test(test_trim_goes_by_time_and_in_batches),
+	    cmocka_unit_test(test_refs_are_learned),
+	    cmocka_unit_test(test_a_set_keeps_what_was_learned),
+	    cmocka_unit_test(test_what_is_known_is_not_written_again),
+	    cmocka_unit_test(test_refs_are_bounded),
+	    cmocka_unit_test(test_rows_of_the_first_format_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

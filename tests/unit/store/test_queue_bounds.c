@@ -219,21 +219,6 @@ static void test_a_full_store_stops_intake_only(void **state)
 	desk_end(&desk);
 }
 
-/* Fills the map until the open group is lost. */
-static void lose_group(struct desk *desk)
-{
-	static char big[2000];
-	struct err err = ERR_INIT;
-
-	for (unsigned i = 0; i < 100000; i++) {
-		char key[16];
-		snprintf(key, sizeof(key), "big%08u", i);
-		if (!db_put(desk->store.db, DB_AUDIT, key, strlen(key), big, sizeof(big), 0, &err))
-			return;
-	}
-	fail_msg("the map is never full");
-}
-
 static void test_a_lost_group_leaves_the_queue_as_it_was(void **state)
 {
 	struct desk desk;
@@ -252,7 +237,7 @@ static void test_a_lost_group_leaves_the_queue_as_it_was(void **state)
 	struct queue_entry *gone = desk_claim(&desk, 1, QUEUE_RUNNING); /* c */
 	assert_string_equal(gone->id, "c");
 	assert_int_equal(desk_counts(&desk).waiting, 2);
-	lose_group(&desk);
+	store_lose_group(&desk.store);
 	/* The delivered one and the replaced one wait again, the new ones are not known. */
 	assert_int_equal(desk_counts(&desk).waiting, 2);
 	desk_done(&desk, gone, 0); /* nothing of it is there to end */
@@ -280,7 +265,7 @@ static void lose_group_once(const struct queue_result *result, void *arg)
 
 	(void)result;
 	if (db_lost(desk->store.db) == 0)
-		lose_group(desk);
+		store_lose_group(&desk->store);
 }
 
 /* The older one, given back, cannot be ended: it must not be sent after the newer one. */

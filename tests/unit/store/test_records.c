@@ -1,5 +1,6 @@
 #include "unit/store/store_test.h"
 
+#include "base/pack.h"
 #include "store/records.h"
 
 #define CANARY "canary-57aa-secret-token"
@@ -370,6 +371,48 @@ static void test_ten_thousand_repositories(void **state)
 	office_end(&office);
 }
 
+/* Rows of before "enabled_by" and "token_ms" end where these begin. */
+static void test_an_older_row_is_readable(void **state)
+{
+	unsigned char key[4];
+	struct record_repo repo;
+	struct office office;
+	struct db_bytes row;
+	char copy[512];
+
+	(void)state;
+	office_begin(&office);
+	uint32_t server = add_server(&office, "https://a.example.com", "");
+	uint32_t id = add_repo(&office, server, "P", "old", CANARY);
+	assert_true(records_repo(office.records, id, &repo));
+	assert_true(repo.token_ms > 0);
+	assert_string_equal(repo.enabled_by, "");
+	pack_key_u32(key, id);
+	assert_int_equal(db_get(office.store.db, DB_REPO, key, sizeof(key), &row), 1);
+	assert_true(row.length < sizeof(copy));
+	memcpy(copy, row.data, row.length);
+	size_t length = row.length - 8 - 5; /* a time, and "" with its length */
+	assert_true(
+	    db_put(office.store.db, DB_REPO, key, sizeof(key), copy, length, 0, &office.store.err));
+	office_again(&office);
+	assert_true(records_repo(office.records, id, &repo));
+	assert_string_equal(repo.webhook, "3");
+	assert_string_equal(repo.enabled_by, "");
+	assert_int_equal(repo.token_ms, 0);
+	repo.enabled_by = "browser session 12";
+	assert_true(records_put_repo(office.records, &repo, NULL, &office.store.err));
+	assert_true(records_repo(office.records, id, &repo));
+	assert_string_equal(repo.enabled_by, "browser session 12");
+	assert_int_equal(repo.token_ms, 0); /* the same token */
+	assert_true(records_forget_token(office.records, id, &office.store.err));
+	assert_true(records_repo(office.records, id, &repo));
+	assert_string_equal(repo.enabled_by, "browser session 12");
+	assert_true(db_put(
+	    office.store.db, DB_REPO, key, sizeof(key), copy, length + 3, 0, &office.store.err));
+	assert_false(records_repo(office.records, id, &repo)); /* cut within: damaged */
+	office_end(&office);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,6 +423,7 @@ int main(void)
 	    cmocka_unit_test(test_names_that_are_too_long),
 	    cmocka_unit_test(test_a_lost_group_takes_memory_back),
 	    cmocka_unit_test(test_ten_thousand_repositories),
+	    cmocka_unit_test(test_an_older_row_is_readable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,51 @@ static void test_tables_shrink_to_their_bounds(void **state)
 	desk_end(&desk);
 }
 
+static void note_lane(uint32_t lane, void *arg)
+{
+	*(uint32_t *)arg = lane;
+}
+
+/* Events expire though nothing else is written, and their lane is told. */
+static void test_events_expire(void **state)
+{
+	struct event_entry entry = {.lane = 9,
+	    .key = "k",
+	    .request_id = "",
+	    .headers = "",
+	    .content_type = "",
+	    .body = "b",
+	    .body_length = 1,
+	    .received_ms = clock_wall_ms() - 200};
+	struct events_options options = {
+	    .ttl_ms = 1500, .limit = 10, .limit_bytes = 100000, .remember = 10};
+	unsigned char hash[32] = {0};
+	uint32_t lane = 0;
+	struct store store;
+
+	(void)state;
+	store_begin(&store);
+	struct retention_tables tables = {
+	    .db = store.db,
+	    .events = events_open(store.db, &options, &store.err),
+	    .events_lane = note_lane,
+	    .arg = &lane,
+	};
+	assert_non_null(tables.events);
+	assert_int_equal(events_put(tables.events, &entry, hash, &store.err), EVENTS_PUT_NEW);
+	store_commit(&store);
+	struct retention *retention = retention_new(store.loop, &tables);
+	uint64_t start_ms = clock_monotonic_ms();
+	while (lane == 0 && clock_monotonic_ms() - start_ms < 20000)
+		store_turn(&store, 1);
+	assert_int_equal(lane, 9);
+	assert_int_equal(db_count(store.db, DB_EVENT), 0);
+	assert_int_equal(db_count(store.db, DB_EVENT_DEAD), 1);
+	retention_free(retention);
+	events_close(tables.events);
+	store_end(&store);
+}
+
 /* With nothing to do it sleeps, and a write wakes it. */
 static void test_sleeps_until_something_is_written(void **state)
 {
@@ -90,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_tables_shrink_to_their_bounds),
+	    cmocka_unit_test(test_events_expire),
 	    cmocka_unit_test(test_sleeps_until_something_is_written),
 	};
 

@@ -211,6 +211,81 @@ static void test_swept_at_the_start(void **state)
 	store_end(&store);
 }
 
+static void lose_the_group(struct store *store)
+{
+	static char huge[1 << 16];
+	uint64_t lost = db_lost(store->db);
+
+	for (uint32_t i = 0; db_lost(store->db) == lost; i++)
+		(void)!db_put(store->db, DB_META, &i, sizeof(i), huge, sizeof(huge), DB_LAZY, NULL);
+}
+
+static bool on_disk(struct store *store, const char *id)
+{
+	struct db_bytes row;
+
+	return db_get(store->db, DB_SESSION, id, SESSION_ID, &row) == 1;
+}
+
+static void test_a_lost_group(void **state)
+{
+	struct store store;
+	struct given kept, ended, begun;
+	char ended_id[SESSION_ID + 1];
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &kept);
+	add(sessions, &ended);
+	store_commit(&store);
+	snprintf(ended_id, sizeof(ended_id), "%s", ended.session->id);
+	assert_true(sessions_remove(sessions, ended_id, &store.err));
+	add(sessions, &begun);
+	lose_the_group(&store);
+	assert_null(sessions_find(sessions, begun.cookie));
+	assert_null(sessions_find(sessions, ended.cookie)); /* revoked is revoked */
+	assert_non_null(sessions_find(sessions, kept.cookie));
+	assert_true(on_disk(&store, ended_id));
+	lose_the_group(&store); /* and again */
+	assert_null(sessions_find(sessions, ended.cookie));
+	assert_true(db_put(store.db, DB_META, "k", 1, "v", 1, 0, &store.err));
+	store_commit(&store);
+	assert_false(on_disk(&store, ended_id));
+	sessions = reopen(&store, sessions);
+	assert_int_equal(count(sessions), 1);
+	assert_non_null(sessions_find(sessions, kept.cookie));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+/* One that ended for want of room is in no slot any more. */
+static void test_a_lost_group_with_all_places_taken(void **state)
+{
+	static struct given given[SESSIONS_MAX + 1];
+	struct store store;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		add(sessions, &given[i]);
+	((struct session *)given[3].session)->used_ms -= 1000;
+	store_commit(&store);
+	add(sessions, &given[SESSIONS_MAX]);
+	lose_the_group(&store);
+	assert_int_equal(count(sessions), SESSIONS_MAX - 1);
+	assert_null(sessions_find(sessions, given[3].cookie));
+	add(sessions, &given[SESSIONS_MAX]);
+	store_commit(&store);
+	assert_int_equal(db_count(store.db, DB_SESSION), SESSIONS_MAX);
+	sessions = reopen(&store, sessions);
+	assert_null(sessions_find(sessions, given[3].cookie));
+	assert_non_null(sessions_find(sessions, given[SESSIONS_MAX].cookie));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
 static void test_long_words(void **state)
 {
 	struct err err = ERR_INIT;
@@ -243,6 +318,8 @@ int main(void)
 	    cmocka_unit_test(test_the_one_unused_for_longest_gives_way),
 	    cmocka_unit_test(test_it_slides_and_ends),
 	    cmocka_unit_test(test_swept_at_the_start),
+	    cmocka_unit_test(test_a_lost_group),
+	    cmocka_unit_test(test_a_lost_group_with_all_places_taken),
 	    cmocka_unit_test(test_long_words),
 	};
 
