@@ -16,6 +16,7 @@
 #define NAME_MAX_SHOWN 256
 #define URL_MAX_SHOWN 4096
 #define ERRORS_LOOKED_AT 32
+#define PING "diagnostics:ping"
 #define EVENTS_LOOKED_AT 64 /* of statistics by event */
 #define ID_LIMIT INT64_C(1000000000000000)
 
@@ -260,7 +261,10 @@ static void take(struct newest *newest, const json_t *object, enum scm_delivered
 {
 	struct bitbucket_delivery delivery;
 
-	if (!read_invocation(object, known, &delivery))
+	const char *event = json_string_value(json_object_get(object, "event"));
+
+	if ((event != NULL && strcmp(event, PING) == 0) ||
+	    !read_invocation(object, known, &delivery))
 		return;
 	newest->seen++;
 	newest->undated += delivery.ended_ms == 0;
@@ -302,7 +306,8 @@ static void read_statistics(const json_t *value, struct bitbucket_delivery *deli
 	if (!take_history(&newest, value)) {
 		json_object_foreach((json_t *)value, event, of_event)
 		{
-			if (looked_at++ < EVENTS_LOOKED_AT)
+			/* A connection test is unsigned: it shows less than a delivery. */
+			if (looked_at++ < EVENTS_LOOKED_AT && strcmp(event, PING) != 0)
 				take_history(&newest, of_event);
 		}
 	}

@@ -80,6 +80,15 @@ static void test_list_statistics(void **state)
 	        "{\"pr:opened\":{\"lastSuccess\":{\"finish\":5,\"result\":{\"outcome\":\"SUCCESS\"}"
 	        "}},\"repo:refs_changed\":" STATISTICS "}",
 	        "last 2 404 "},
+	    {200,
+	        "{\"diagnostics:ping\":{\"lastSuccess\":{\"finish\":1800000000000}},"
+	        "\"repo:refs_changed\":" STATISTICS "}",
+	        "last 2 404 "},
+	    {200,
+	        "{\"lastSuccess\":{\"event\":\"diagnostics:ping\",\"finish\":1800000000000},"
+	        "\"lastFailure\":{\"event\":\"pr:opened\",\"finish\":5,"
+	        "\"result\":{\"outcome\":\"FAILURE\"}}}",
+	        "last 2 0 "},
 	    {404, GONE, "last 0 0 '' 0\n"},
 	    {401, "", "last 0 0 '' 0\n"},
 	    {500, "<html>", "last 0 0 '' 0\n"},
