@@ -297,6 +297,7 @@ void dispatcher_server_answered(struct dispatcher *d, uint32_t id, const struct 
 {
 	struct lanes_server *server = lanes_server(&d->lanes, id);
 
+	lanes_server_showed(server, answer->trace);
 	if (answer->outcome == SCM_TEMPORARY && !answer->rate_limited && !answer->unknown_commit) {
 		dispatcher_server_fails(d, server, answer);
 		return;
@@ -342,6 +343,7 @@ bool dispatcher_health(const struct dispatcher *d, uint32_t id, struct dispatche
 		out->next_try_ms = clock_wall_ms() + (int64_t)(server->paused_until - now);
 	out->err = server->last_err;
 	out->trace = server->last_trace;
+	out->certificate = server->certificate;
 	out->throttled = !TAILQ_EMPTY(&server->sleeping);
 	return true;
 }

@@ -57,13 +57,27 @@ void dispatcher_look(struct dispatcher *dispatcher);
 void dispatcher_stop(struct dispatcher *dispatcher, loop_fn *idle, void *arg);
 unsigned dispatcher_in_flight(const struct dispatcher *dispatcher);
 
+/* ---- for another road that uses a repository's token; fingerprint: SHA-256 of the token ---- */
+
+/* When its next request may go: 0 now, else a monotonic time; UINT64_MAX: the server refuses it. */
+uint64_t dispatcher_token_wait(
+    struct dispatcher *dispatcher, uint32_t server, const unsigned char fingerprint[CRYPTO_SHA256]);
+void dispatcher_token_sent(
+    struct dispatcher *dispatcher, uint32_t server, const unsigned char fingerprint[CRYPTO_SHA256]);
+/* What came of a request about `repo`, sent at sent_ms (monotonic): slows the token down, blocks
+ * what has it, lets what waited for it go, and tells whether the server works. */
+void dispatcher_token_answered(struct dispatcher *dispatcher, uint32_t server, uint32_t repo,
+    const unsigned char fingerprint[CRYPTO_SHA256], uint64_t sent_ms,
+    const struct scm_answer *answer);
+
 struct dispatcher_health { /* pointers are borrowed for the turn */
 	bool contacted;    /* an answer came since start */
 	bool failing;
 	int64_t last_ok_ms, failing_since_ms, next_try_ms; /* wall; 0 = none */
 	const struct err *err;
 	const struct http_trace *trace;
-	bool throttled; /* one of its tokens is paced */
+	const struct tls_certificate *certificate; /* as last seen; NULL: none since the start */
+	bool throttled;                            /* one of its tokens is paced */
 };
 bool dispatcher_health(
     const struct dispatcher *dispatcher, uint32_t server, struct dispatcher_health *out);

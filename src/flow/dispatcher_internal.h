@@ -4,6 +4,7 @@
  *   dispatcher.c        choosing what goes next, timers, the interface
  *   dispatcher_job.c    one update on its way: sending, reading back, the answer
  *   dispatcher_repos.c  repositories in memory: loading, blocking, ending what is not enabled
+ *   dispatcher_token.c  the tokens' pace for another road
  */
 #ifndef FLOW_DISPATCHER_INTERNAL_H
 #define FLOW_DISPATCHER_INTERNAL_H

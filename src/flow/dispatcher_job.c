@@ -181,6 +181,7 @@ static void answer_apply(struct job *job, const struct scm_answer *answer)
 {
 	struct dispatcher *d = job->dispatcher;
 
+	lanes_server_showed(job->repo->token->server, answer->trace);
 	if (answer->outcome == SCM_OK || (answer->status != 0 && answer->scope != SCM_SCOPE_SERVER))
 		dispatcher_server_works(d, job->repo->token->server, clock_wall_ms());
 	if (answer->outcome == SCM_OK || answer->unknown_commit ||

@@ -7,9 +7,10 @@
 static struct metric received = METRIC(
     METRIC_COUNTER, "eyes_scm_received_total", "", "Status updates taken from Eyes into the queue");
 
-void intake_init(struct intake *intake, struct records *records, struct queue *queue)
+void intake_init(
+    struct intake *intake, struct records *records, struct queue *queue, struct places *places)
 {
-	*intake = (struct intake){.records = records, .queue = queue};
+	*intake = (struct intake){.records = records, .queue = queue, .places = places};
 }
 
 void intake_forget(struct intake *intake)
@@ -77,7 +78,11 @@ static enum intake_result put(struct intake *intake, const struct eyes_item *ite
 	        },
 	    .received_ms = clock_wall_ms(),
 	};
+	char ref[PLACES_REF_MAX + 1];
 
+	if (*entry.update.ref == '\0' && intake->places != NULL &&
+	    places_ref(intake->places, entry.update.commit, repo, ref, sizeof(ref)))
+		entry.update.ref = ref;
 	return result_of(queue_put(intake->queue, &entry, err));
 }
 

@@ -3,12 +3,14 @@
  *
  * Decides for one item: not one of our servers (left alone), not right (ended as rejected, with the
  * reason), repository not enabled (ended as ignored), known, older than what is known, or new.
+ * An item without a ref gets the one that a webhook told of its commit, if any.
  * Everything is in the open group of writes: acknowledge only after the commit.
  */
 #ifndef FLOW_INTAKE_H
 #define FLOW_INTAKE_H
 
 #include "eyes/source.h"
+#include "store/places.h"
 #include "store/queue.h"
 #include "store/records.h"
 
@@ -28,11 +30,13 @@ enum intake_result {
 struct intake {
 	struct records *records; /* borrowed */
 	struct queue *queue;
-	char last_url[512]; /* the server looked up last: mostly they are the same */
+	struct places *places; /* NULL: refs are what the items say */
+	char last_url[512];    /* the server looked up last: mostly they are the same */
 	uint32_t last_server;
 };
 
-void intake_init(struct intake *intake, struct records *records, struct queue *queue);
+void intake_init(
+    struct intake *intake, struct records *records, struct queue *queue, struct places *places);
 /* The servers changed. */
 void intake_forget(struct intake *intake);
 /* An item that names its repository. *repo is set for INTAKE_NEW. */

@@ -33,6 +33,7 @@ static void server_free(struct lanes_server *server)
 	map_free(&server->tokens);
 	free(server->last_err);
 	free(server->last_trace);
+	free(server->certificate);
 	free(server);
 }
 
@@ -51,24 +52,30 @@ struct lanes_repo *lanes_repo(struct lanes *lanes, uint32_t id)
 	return map_get(&lanes->repos, &id, sizeof(id));
 }
 
-static struct lanes_token *token_for(struct lanes_server *server, const struct secret *value)
+struct lanes_token *lanes_token(
+    struct lanes_server *server, const unsigned char fingerprint[CRYPTO_SHA256], bool make)
 {
-	unsigned char fingerprint[CRYPTO_SHA256];
-	struct lanes_token *token;
+	struct lanes_token *token = map_get(&server->tokens, fingerprint, CRYPTO_SHA256);
 
-	crypto_sha256(fingerprint, value->data, value->length);
-	token = map_get(&server->tokens, fingerprint, sizeof(fingerprint));
-	if (token != NULL)
+	if (token != NULL || !make)
 		return token;
 	token = mem_zero(sizeof(*token));
 	token->server = server;
-	for (size_t i = 0; i < sizeof(fingerprint); i++)
+	for (size_t i = 0; i < CRYPTO_SHA256; i++)
 		token->fingerprint[i] = fingerprint[i];
 	TAILQ_INIT(&token->lanes[QUEUE_FINAL]);
 	TAILQ_INIT(&token->lanes[QUEUE_RUNNING]);
 	TAILQ_INIT(&token->repos);
-	map_put(&server->tokens, fingerprint, sizeof(fingerprint), token);
+	map_put(&server->tokens, fingerprint, CRYPTO_SHA256, token);
 	return token;
+}
+
+static struct lanes_token *token_for(struct lanes_server *server, const struct secret *value)
+{
+	unsigned char fingerprint[CRYPTO_SHA256];
+
+	crypto_sha256(fingerprint, value->data, value->length);
+	return lanes_token(server, fingerprint, true);
 }
 
 struct lanes_repo *lanes_repo_add(struct lanes *lanes, uint32_t id, uint32_t server,
@@ -277,6 +284,15 @@ bool lanes_server_works(struct lanes_server *server, int64_t wall_ms)
 	server->last_err = NULL;
 	server->last_trace = NULL;
 	return true;
+}
+
+void lanes_server_showed(struct lanes_server *server, const struct http_trace *trace)
+{
+	if (trace == NULL || trace->certificate.sha256[0] == '\0')
+		return;
+	if (server->certificate == NULL)
+		server->certificate = mem_zero(sizeof(*server->certificate));
+	*server->certificate = trace->certificate;
 }
 
 bool lanes_server_failed(struct lanes_server *server, uint64_t now_ms, int64_t wall_ms,

@@ -70,6 +70,7 @@ struct lanes_server {
 	int64_t last_ok_ms, failing_since_ms; /* wall; 0 = never */
 	struct err *last_err;                 /* NULL while working */
 	struct http_trace *last_trace;
+	struct tls_certificate *certificate; /* last seen; NULL: none since the start */
 	struct token_list ready, sleeping;
 	uint64_t wake_at; /* the earliest of the sleeping, 0 = none */
 	struct map tokens;
@@ -87,6 +88,9 @@ struct lanes_server *lanes_server(struct lanes *lanes, uint32_t id); /* made whe
 void lanes_server_remove(
     struct lanes *lanes, uint32_t id); /* only when nothing of it is under way */
 struct lanes_repo *lanes_repo(struct lanes *lanes, uint32_t id); /* NULL when not loaded */
+/* By the SHA-256 of its value. NULL when it is not there; one that is made stays. */
+struct lanes_token *lanes_token(
+    struct lanes_server *server, const unsigned char fingerprint[CRYPTO_SHA256], bool make);
 /* token is copied. */
 struct lanes_repo *lanes_repo_add(struct lanes *lanes, uint32_t id, uint32_t server,
     const char *project, const char *slug, const struct secret *token);
@@ -111,6 +115,8 @@ bool lanes_pick(
     struct lanes_server *server, uint64_t now_ms, struct lanes_pick *pick, uint64_t *wait_until);
 void lanes_started(struct lanes_repo *repo, uint64_t now_ms);
 void lanes_finished(struct lanes_repo *repo);
+/* What it showed of itself last; a trace without a certificate changes nothing. NULL is right. */
+void lanes_server_showed(struct lanes_server *server, const struct http_trace *trace);
 /* The server answered: it works. True when it had been failing. */
 bool lanes_server_works(struct lanes_server *server, int64_t wall_ms);
 /* It failed: paused with back-off. True when this is news (the first failure, or a retry that

@@ -147,6 +147,8 @@ static void works(struct poller *p)
 	p->err = NULL;
 	p->trace = NULL;
 	bus_publish(p->options.bus, BUS_EYES, 0);
+	if (p->options.works != NULL)
+		p->options.works(p->options.arg);
 }
 
 static void fails(struct poller *p, const struct err *err, const struct http_trace *trace)

@@ -34,6 +34,7 @@ struct poller_options { /* borrowed */
 	struct placing *placing;
 	struct bus *bus;
 	void (*wake)(uint32_t repo, void *arg); /* after the commit */
+	void (*works)(void *arg); /* Eyes answers again, after failures; may be NULL */
 	void *arg;
 	enum poller_choice choice;
 	uint32_t interval_ms; /* EYES_POLL_INTERVAL */

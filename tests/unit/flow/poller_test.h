@@ -19,7 +19,8 @@ static struct locate *locate;
 static struct places *places;
 static uint32_t server, web;
 static unsigned woken;
-static int key_status; /* what the key check answers */
+static unsigned works_again; /* so often it was told */
+static int key_status;       /* what the key check answers */
 
 /* ---- the source ---- */
 
@@ -227,6 +228,12 @@ static bool account_refused(void)
 
 /* ---- around each test ---- */
 
+static void on_works(void *arg)
+{
+	(void)arg;
+	works_again++;
+}
+
 static void on_wake(uint32_t repo, void *arg)
 {
 	(void)arg;
@@ -256,6 +263,7 @@ static void open_poller(enum poller_choice choice)
 	    .placing = placing,
 	    .bus = flow.bus,
 	    .wake = on_wake,
+	    .works = on_works,
 	    .choice = choice,
 	    .interval_ms = INTERVAL_MS,
 	    .wait_ms = 25000,
@@ -276,7 +284,7 @@ static int set_up(void **state)
 	(void)state;
 	memset(&source, 0, sizeof(source));
 	flow = (struct flow){.ttl_ms = 3600 * 1000, .limit = 100};
-	woken = 0;
+	woken = works_again = 0;
 	key_status = 200;
 	log_set_level(LOG_LEVEL_ERROR);
 	peer_start(&peer);
@@ -297,7 +305,7 @@ static int set_up(void **state)
 	    .servers = flow.servers,
 	    .scm = flow.scm,
 	    .places = places});
-	intake_init(&intake, flow.records, flow.queue);
+	intake_init(&intake, flow.records, flow.queue, NULL);
 	placing = placing_new(&(struct placing_options){.loop = peer.loop,
 	    .db = flow.store.db,
 	    .intake = &intake,

@@ -16,7 +16,7 @@ static int set_up(void **state)
 	web = flow_repo(&flow, server, "web", "token");
 	off = flow_repo(&flow, server, "off", "token");
 	flow_disable(&flow, off);
-	intake_init(&intake, flow.records, flow.queue);
+	intake_init(&intake, flow.records, flow.queue, NULL);
 	return 0;
 }
 
@@ -124,7 +124,7 @@ static void test_full(void **state)
 	flow_close_dispatcher(&flow);
 	flow_open_queue(&flow);
 	flow_open_dispatcher(&flow);
-	intake_init(&intake, flow.records, flow.queue);
+	intake_init(&intake, flow.records, flow.queue, NULL);
 	assert_int_equal(intake_take(&intake, &one, &repo, &err), INTAKE_NEW);
 	two.update.key = "other";
 	assert_int_equal(intake_take(&intake, &two, &repo, &err), INTAKE_FULL);
@@ -143,6 +143,56 @@ static void test_failed(void **state)
 	assert_string_equal(err.code, "store_full");
 	assert_int_equal(
 	    intake_take(&intake, &one, &repo, &err), INTAKE_ENDED); /* not known: it was lost */
+}
+
+struct ref_search {
+	const char *id;
+	char found[64];
+};
+
+static bool find_ref(const struct queue_entry *entry, bool dead, void *arg)
+{
+	struct ref_search *search = arg;
+
+	assert_false(dead);
+	if (strcmp(entry->id, search->id) == 0)
+		snprintf(search->found, sizeof(search->found), "%s", entry->update.ref);
+	return true;
+}
+
+static const char *queued_ref(const char *id)
+{
+	static struct ref_search search;
+
+	search = (struct ref_search){.id = id, .found = "not there"};
+	queue_walk(flow.queue, false, find_ref, &search);
+	return search.found;
+}
+
+/* What Eyes says of the ref counts, then what a webhook told. */
+static void test_a_ref_that_a_webhook_told(void **state)
+{
+	struct places *places = places_open(flow.store.db, 1000, &flow.store.err);
+	struct eyes_item one = item("1", OURS, "web", 0), two = item("2", OURS, "web", 0);
+	struct eyes_item three = item("3", OURS, "web", 0);
+	struct err err = ERR_INIT;
+	uint32_t repo;
+
+	(void)state;
+	assert_non_null(places);
+	intake_init(&intake, flow.records, flow.queue, places);
+	one.update.key = "a";
+	assert_int_equal(intake_take(&intake, &one, &repo, &err), INTAKE_NEW);
+	assert_string_equal(queued_ref("1"), ""); /* nothing is known yet */
+	assert_true(places_learn(places, COMMIT_A, web, "refs/heads/told", &err));
+	two.update.key = "b";
+	assert_int_equal(intake_take(&intake, &two, &repo, &err), INTAKE_NEW);
+	assert_string_equal(queued_ref("2"), "refs/heads/told");
+	three.update.key = "c";
+	three.update.ref = "refs/heads/own";
+	assert_int_equal(intake_take(&intake, &three, &repo, &err), INTAKE_NEW);
+	assert_string_equal(queued_ref("3"), "refs/heads/own");
+	places_close(places);
 }
 
 /* One batch in several repositories: each has an id of its own, and Eyes is told of none. */
@@ -205,6 +255,7 @@ int main(void)
 	    TEST(test_full),
 	    TEST(test_failed),
 	    TEST(test_placed_in_several_repositories),
+	    TEST(test_a_ref_that_a_webhook_told),
 	    TEST(test_the_journal_tells_people),
 	};
 

@@ -44,7 +44,7 @@ static int set_up(void **state)
 	    .servers = flow.servers,
 	    .scm = flow.scm,
 	    .places = places});
-	intake_init(&intake, flow.records, flow.queue);
+	intake_init(&intake, flow.records, flow.queue, places);
 	placing = placing_new(&(struct placing_options){.loop = flow.store.loop,
 	    .db = flow.store.db,
 	    .intake = &intake,

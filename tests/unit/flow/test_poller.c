@@ -436,6 +436,28 @@ static void test_unready_until_there_is_a_server(void **state)
 	polled(2);
 }
 
+/* Who waits for Eyes elsewhere is told, once for each time that it comes back. */
+static void test_tells_that_eyes_works_again(void **state)
+{
+	(void)state;
+	answer_nothing();
+	assert_int_equal(works_again, 0); /* it never failed */
+	for (unsigned i = 1; i <= 2; i++) {
+		poller_kick(poller);
+		polled(3 * i - 1);
+		answer_fault(500, false);
+		poller_kick(poller);
+		polled(3 * i);
+		assert_int_equal(works_again, i - 1);
+		answer_nothing();
+		assert_int_equal(works_again, i);
+		poller_kick(poller);
+		polled(3 * i + 1);
+		answer_nothing();
+		assert_int_equal(works_again, i);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -464,6 +486,7 @@ int main(void)
 	    TEST(test_freed_while_storing),
 	    TEST(test_batches_are_placed),
 	    TEST(test_unready_until_there_is_a_server),
+	    TEST(test_tells_that_eyes_works_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
