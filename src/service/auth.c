@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "service/job.h"
 #include "service/tries.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -17,6 +18,8 @@ struct sign_in {
 	struct secret key;
 	char address[64], agent[128], setup_code[32];
 	bool asking; /* Eyes has been asked about the key */
+	char missing[40];
+	char cookie[SESSION_SECRET + 1], token[SESSION_SECRET + 1];
 	LIST_ENTRY(sign_in) link;
 	auth_fn *fn;
 	void *arg;
@@ -80,6 +83,8 @@ static void account_changed(enum bus_topic topic, uint64_t number, void *arg)
 		log_info("auth", "the account is another team's now: all sessions end",
 		    log_str("team", team));
 		sessions_remove_all(auth->options.sessions, &err);
+		job_audit(auth->options.service, "eyes-scm", "session.end", "all sessions",
+		    "the account is another team's");
 		if (err.code != NULL)
 			log_error("auth", "a session cannot be removed", log_err(&err));
 	}
@@ -142,6 +147,7 @@ static void sign_in_free(struct service_job *job)
 	if (s->call != NULL)
 		eyes_cancel(s->call);
 	secret_free(&s->key);
+	crypto_cleanse(s, sizeof(*s));
 	free(s);
 }
 
@@ -154,25 +160,62 @@ static void refuse(struct sign_in *s, enum service_fault fault, const struct err
 	sign_in_free(&s->job);
 }
 
+/* A session that could not be kept is none: nobody is told of it. */
+static void kept(const struct service_result *result, void *arg)
+{
+	struct sign_in *s = arg;
+	struct auth_signed_in signed_in = {
+	    .cookie = s->cookie, .token = s->token, .missing = s->missing};
+	struct err err = ERR_INIT;
+
+	if (result->fault == SERVICE_OK)
+		signed_in.session = sessions_find(s->auth->options.sessions, s->cookie);
+	if (signed_in.session != NULL) {
+		s->fn(result, &signed_in, -1, s->arg);
+		sign_in_free(&s->job);
+		return;
+	}
+	if (result->fault == SERVICE_OK)
+		err_set(&err, "store_failed", "the session ended at the same moment");
+	else
+		err_copy(&err, result->err);
+	refuse(s, SERVICE_STORE, &err, NULL, -1);
+}
+
 static void let_in(struct sign_in *s)
 {
 	struct auth *auth = s->auth;
-	char cookie[SESSION_SECRET + 1], token[SESSION_SECRET + 1];
-	struct auth_signed_in signed_in = {.cookie = cookie, .token = token};
-	struct service_result result = {.fault = SERVICE_OK};
+	struct service *service = auth->options.service;
+	uint64_t lost = db_lost(service->parts.db);
+	const struct session *session;
 	struct err err = ERR_INIT;
+	char who[AUDIT_WHO];
 
 	tries_right(&auth->tries, s->address);
-	if (!sessions_add(auth->options.sessions, s->address, s->agent, cookie, token,
-	        &signed_in.session, &err)) {
+	if (!sessions_add(auth->options.sessions, s->address, s->agent, s->cookie, s->token,
+	        &session, &err)) {
 		refuse(s, SERVICE_STORE, &err, NULL, -1);
 		return;
 	}
-	job_audit(auth->options.service, s->address, "session.start", s->address, s->agent);
-	s->fn(&result, &signed_in, -1, s->arg);
-	crypto_cleanse(cookie, sizeof(cookie));
-	crypto_cleanse(token, sizeof(token));
-	sign_in_free(&s->job);
+	s->asking = false; /* the key is right */
+	snprintf(who, sizeof(who), "browser session %s at %s", session->id, s->address);
+	job_audit(service, who, "session.start", session->id, s->agent);
+	job_after_commit(service, lost, kept, s);
+}
+
+void auth_end_session(struct auth *auth, const char *who, const char *id, service_fn *fn, void *arg)
+{
+	struct service *service = auth->options.service;
+	uint64_t lost = db_lost(service->parts.db);
+	struct err err = ERR_INIT;
+
+	if (sessions_remove(auth->options.sessions, id, &err)) {
+		job_audit(service, who, "session.end", id, "");
+		job_after_commit(service, lost, fn, arg);
+		return;
+	}
+	job_fail(
+	    service, err_is(&err, "not_found") ? SERVICE_NOT_FOUND : SERVICE_STORE, &err, fn, arg);
 }
 
 static void wrong_key(struct sign_in *s, const struct err *err, const struct http_trace *trace)
@@ -243,6 +286,11 @@ static void key_checked(
 		refuse(s, SERVICE_REFUSED, &err, NULL, -1);
 		return;
 	}
+	snprintf(s->missing, sizeof(s->missing), "%s%s%s%s", account->read ? "" : "read,",
+	    account->write ? "" : "write,", account->execute ? "" : "execute,",
+	    account->merge ? "" : "merge,");
+	if (s->missing[0] != '\0')
+		s->missing[strlen(s->missing) - 1] = '\0';
 	let_in(s);
 }
 
@@ -320,13 +368,15 @@ static void begin(const struct service_result *result, void *arg)
 {
 	struct sign_in *s = arg;
 	struct service *service = s->auth->options.service;
+	char who[AUDIT_WHO];
 
 	(void)result;
 	if (!may_try(s))
 		return;
 	s->asking = true;
+	snprintf(who, sizeof(who), "browser at %s", s->address);
 	if (service->parts.eyes == NULL || !has_account(s->auth))
-		service_set_account(service, s->address, &s->key, account_made, s);
+		service_set_account(service, who, &s->key, account_made, s);
 	else
 		s->call = eyes_validate_key(service->parts.eyes, &s->key, key_checked, s);
 }

@@ -42,12 +42,19 @@ struct auth_signed_in { /* borrowed; cookie and token are for the browser only, 
 	                   afterwards */
 	const char *cookie, *token;
 	const struct session *session;
+	const char
+	    *missing; /* permissions that this key lacks: "write,merge"; "" none, or not asked */
 };
-/* signed_in is NULL unless result is SERVICE_OK. retry_after_ms: with code key_rate. */
+/* After the commit. signed_in is NULL unless result is SERVICE_OK. retry_after_ms: with code
+ * key_rate. */
 typedef void auth_fn(const struct service_result *result, const struct auth_signed_in *signed_in,
     int64_t retry_after_ms, void *arg);
 void auth_sign_in(struct auth *auth, const char *address, const char *agent,
     const struct secret *key, const char *setup_code, auth_fn *fn, void *arg);
+
+/* Ends one; fn after the commit. SERVICE_NOT_FOUND when it is not there. */
+void auth_end_session(
+    struct auth *auth, const char *who, const char *id, service_fn *fn, void *arg);
 
 /* The session of cookie and page token, and notes that it was used; NULL with err session_missing
  * or session_ended. */

@@ -5,6 +5,7 @@
 
 #define GRACE_MS (60 * 1000)
 #define STALE_MS (15ll * 60 * 1000)
+#define WITH_KEY "in the browser or with eyes-scm account set --key-file FILE."
 
 const char *health_state_name(enum health_state state)
 {
@@ -53,13 +54,12 @@ static void eyes_unready(struct health_leg *leg, const char *code)
 		    "the Eyes server and the organization are not configured",
 		    "Set EYES_SERVER_URL and EYES_ORG_ID in eyes-scm.conf and restart eyes-scm.");
 	else if (strcmp(code, "account_missing") == 0)
-		say(leg, HEALTH_UNCONFIGURED, "no Eyes API key is set",
-		    "Run eyes-scm account set --key-file FILE.");
+		say(leg, HEALTH_UNCONFIGURED, "no Eyes API key is set", "Enter one, " WITH_KEY);
 	else
 		say(leg, HEALTH_BLOCKED,
 		    "the Eyes server changed: the stored key is not sent to another server by "
 		    "itself",
-		    "Enter the key again: eyes-scm account set --key-file FILE.");
+		    "Enter the key again, " WITH_KEY);
 }
 
 void health_eyes(struct service *service, struct health_leg *leg)
@@ -75,7 +75,7 @@ void health_eyes(struct service *service, struct health_leg *leg)
 		eyes_unready(leg, health.unready);
 	else if (health.refused)
 		say(leg, HEALTH_BLOCKED, "Eyes does not take the API key",
-		    "Run eyes-scm account set --key-file FILE.");
+		    "Enter another key, " WITH_KEY);
 	else if (health.err != NULL)
 		say_err(leg, HEALTH_FAILING, health.err);
 	else if (health.last_ok_ms == 0)
@@ -101,6 +101,7 @@ void health_server(
 	leg->last_ok_ms = health.last_ok_ms;
 	leg->next_ms = health.next_try_ms;
 	leg->trace = health.trace;
+	leg->certificate = health.certificate;
 	if (health.failing && health.err != NULL)
 		say_err(leg, HEALTH_FAILING, health.err);
 	else if (health.last_ok_ms == 0 || clock_wall_ms() - health.last_ok_ms > STALE_MS)
@@ -172,7 +173,7 @@ static void key_problem(struct service *service, struct problems *problems)
 	snprintf(message, sizeof(message), "the Eyes API key %s on %s",
 	    days < 0 ? "expired" : "expires", expires);
 	problem(problems, days < 0 ? "key_expired" : "key_expires", message,
-	    "Make a new key in Eyes and run eyes-scm account set --key-file FILE.");
+	    "Make a new key in Eyes and enter it, " WITH_KEY);
 }
 
 static void repository_problem(struct service *service, struct problems *problems)
@@ -197,7 +198,7 @@ static void repository_problem(struct service *service, struct problems *problem
 		    "%llu repositories wait for a token, the first is %s/%s: %s",
 		    (unsigned long long)blocked, record.project, record.slug, record.error);
 	problem(problems, record.error_code[0] != '\0' ? record.error_code : "blocked", message,
-	    "Give a token that works: eyes-scm repo set-token PROJECT/SLUG --token-file FILE.");
+	    "Give a token that works, in the browser or with eyes-scm repo set-token.");
 }
 
 static void queue_problem(struct service *service, struct problems *problems)
@@ -219,7 +220,7 @@ static void queue_problem(struct service *service, struct problems *problems)
 		snprintf(message, sizeof(message), "%llu updates were refused for good",
 		    (unsigned long long)counts.dead);
 		problem(problems, "dead", message,
-		    "See eyes-scm queue list --state dead; then queue retry or queue drop.");
+		    "Retry or drop them, in the browser or with eyes-scm queue list --state dead.");
 	}
 }
 
@@ -236,12 +237,14 @@ unsigned health_problems(struct service *service, health_problem_fn *fn, void *a
 	key_problem(service, &problems);
 	if (records_server_count(records) == 0)
 		problem(&problems, "no_server", "no server is set up yet",
-		    "Run eyes-scm server add URL.");
+		    "Add one, in the browser or with eyes-scm server add URL.");
 	for (unsigned i = 0; i < records_server_count(records); i++) {
 		health_server(service, records_server_at(records, i), &leg);
 		problem_of_leg(&problems, &leg);
 	}
 	repository_problem(service, &problems);
 	queue_problem(service, &problems);
+	problems.count += health_events_problems(service, fn, arg);
+	problems.count += health_webhook_problems(service, fn, arg);
 	return problems.count;
 }

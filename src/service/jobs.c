@@ -7,7 +7,8 @@ struct long_job {
 	struct jobs *jobs;
 	uint64_t number; /* 0: free */
 	bool running;
-	struct service_repo *repos; /* a copy, without traces */
+	struct service_repo *repos;      /* a copy, without traces */
+	const struct service_repo *live; /* of the action while it is running; NULL: not yet */
 	unsigned count;
 	struct err err;
 };
@@ -28,20 +29,33 @@ struct jobs *jobs_new(struct service *service, struct bus *bus)
 	return jobs;
 }
 
+static void clear(struct long_job *job)
+{
+	for (unsigned i = 0; i < job->count; i++)
+		free(job->repos[i].events.err);
+	free(job->repos);
+}
+
 void jobs_free(struct jobs *jobs)
 {
 	if (jobs == NULL)
 		return;
 	for (unsigned i = 0; i < JOBS_KEPT; i++)
-		free(jobs->list[i].repos);
+		clear(&jobs->list[i]);
 	free(jobs);
 }
 
 static void keep(struct long_job *job, const struct service_repo *repos, unsigned count)
 {
 	for (unsigned i = 0; i < count && i < job->count; i++) {
+		struct service_events *events = &job->repos[i].events;
+
 		job->repos[i] = repos[i];
-		job->repos[i].trace = NULL;
+		job->repos[i].trace = events->trace = NULL;
+		if (events->err != NULL) {
+			events->err = mem_zero(sizeof(*events->err));
+			err_copy(events->err, repos[i].events.err);
+		}
 	}
 }
 
@@ -49,7 +63,8 @@ static void progressed(const struct service_repo *repos, unsigned count, void *a
 {
 	struct long_job *job = arg;
 
-	keep(job, repos, count);
+	(void)count;
+	job->live = repos;
 	bus_publish(job->jobs->bus, BUS_JOB, job->number);
 }
 
@@ -58,6 +73,7 @@ static void finished(const struct service_result *result, const struct service_r
 {
 	struct long_job *job = arg;
 
+	job->live = NULL;
 	keep(job, repos, count);
 	for (unsigned i = 0; i < job->count; i++)
 		job->repos[i].done = true;
@@ -93,7 +109,7 @@ uint64_t jobs_start(struct jobs *jobs, const char *who, enum service_enable what
 		err_hint(err, "Wait until one of them has ended.");
 		return 0;
 	}
-	free(job->repos);
+	clear(job);
 	*job = (struct long_job){
 	    .jobs = jobs, .number = ++jobs->last, .running = true, .count = count};
 	job->repos = mem_array(count, sizeof(*job->repos));
@@ -112,7 +128,7 @@ bool jobs_view(const struct jobs *jobs, uint64_t number, struct jobs_view *out)
 		if (number == 0 || job->number != number)
 			continue;
 		*out = (struct jobs_view){.running = job->running,
-		    .repos = job->repos,
+		    .repos = job->live != NULL ? job->live : job->repos,
 		    .count = job->count,
 		    .err = job->err.code != NULL ? &job->err : NULL};
 		return true;

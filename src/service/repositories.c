@@ -3,7 +3,9 @@
  * its own: what fails changes nothing.
  *
  *   check the token (once) --> for each name: check the repository --> write the record --> commit
- * --> tell the dispatcher
+ * --> tell the dispatcher --> the events half: its webhook, by the keeper
+ *
+ * The webhooks' own actions begin with the last step.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,6 +19,10 @@
 #define ALIASES_MAX 2000 /* bytes of all of a server's */
 
 struct change;
+struct half { /* one repository's events half under way */
+	struct change *change;
+	unsigned index;
+};
 struct one { /* one repository's check under way */
 	struct change *change;
 	struct scm_call *call;
@@ -32,6 +38,7 @@ struct change {
 	char owner[128];
 	struct scm_call *call; /* of the token */
 	struct one checks[AT_ONCE];
+	struct half *halves; /* as many as repositories; NULL before */
 	struct service_repo *repos;
 	unsigned count, next, under_way;
 	bool committing;
@@ -42,17 +49,24 @@ struct change {
 };
 
 static void check_more(struct change *change);
+static void change_end(struct change *change, enum service_fault fault, const struct err *err,
+    const struct http_trace *trace);
 
 static void change_free(struct change *change)
 {
-	for (unsigned i = 0; i < change->count; i++)
+	for (unsigned i = 0; i < change->count; i++) {
 		free(change->repos[i].trace);
+		free(change->repos[i].events.trace);
+		free(change->repos[i].events.err);
+	}
+	free(change->halves);
 	free(change->repos);
 	secret_free(&change->token);
 	free(change->who);
 	free(change);
 }
 
+/* The keeper has gone before: it does not come back to a half. */
 static void change_cancel(struct service_job *job)
 {
 	struct change *change = (struct change *)job;
@@ -91,7 +105,106 @@ static void tell_dispatcher(struct change *change, struct service_repo *repo)
 		return;
 	repo->waiting = queue_count_repo(parts->queue, repo->id, 100000);
 	dispatcher_repo_changed(parts->dispatcher, repo->id);
+	if (parts->inbox != NULL)
+		inbox_forget(parts->inbox, repo->id);
 	bus_publish(parts->bus, BUS_REPOSITORY, repo->id);
+}
+
+static void progressed(struct change *change)
+{
+	if (change->progress.fn != NULL)
+		change->progress.fn(change->repos, change->count, change->progress.arg);
+}
+
+/* ---- the events half ---- */
+
+static bool is_webhook_action(enum service_enable what)
+{
+	return what == SERVICE_WEBHOOK_CHECK || what == SERVICE_WEBHOOK_REPAIR ||
+	       what == SERVICE_WEBHOOK_ROTATE;
+}
+
+static void keep_outcome(struct service_events *events, const struct webhook_outcome *outcome)
+{
+	events->done = true;
+	events->ok = outcome->err == NULL;
+	events->gone = outcome->gone;
+	events->state = outcome->state;
+	events->made = outcome->made;
+	events->repaired = outcome->repaired;
+	if (outcome->test != NULL) {
+		events->tested = true;
+		events->outcome = outcome->test->outcome;
+		events->status = outcome->test->status;
+		snprintf(events->words, sizeof(events->words), "%s",
+		    outcome->test->words != NULL ? outcome->test->words : "");
+	}
+	if (outcome->err != NULL) {
+		events->err = mem_zero(sizeof(*events->err));
+		err_copy(events->err, outcome->err);
+	}
+	if (outcome->trace != NULL) {
+		events->trace = mem_zero(sizeof(*events->trace));
+		*events->trace = *outcome->trace;
+	}
+}
+
+static void half_done(const struct webhook_outcome *outcome, void *arg)
+{
+	struct half *half = arg;
+	struct change *change = half->change;
+	struct service_repo *repo = &change->repos[half->index];
+
+	keep_outcome(&repo->events, outcome);
+	if (is_webhook_action(change->what)) {
+		repo->done = true;
+		if (outcome->err != NULL) {
+			repo->fault = SERVICE_REFUSED;
+			err_copy(&repo->err, outcome->err);
+		}
+	}
+	change->under_way--;
+	progressed(change);
+	if (change->under_way == 0)
+		change_end(change, SERVICE_OK, NULL, NULL);
+}
+
+static void start_half(struct change *change, unsigned index)
+{
+	struct webhook_keeper *keeper = change->job.service->parts.keeper;
+	struct service_repo *repo = &change->repos[index];
+	struct half *half = &change->halves[index];
+
+	*half = (struct half){.change = change, .index = index};
+	repo->events.asked = true;
+	change->under_way++;
+	if (change->what == SERVICE_DISABLE)
+		webhook_keeper_remove(keeper, repo->id, change->who, half_done, half);
+	else if (change->what == SERVICE_WEBHOOK_ROTATE)
+		webhook_keeper_rotate(keeper, repo->id, change->who, half_done, half);
+	else
+		webhook_keeper_check(keeper, repo->id, change->who,
+		    change->what == SERVICE_WEBHOOK_REPAIR, half_done, half);
+}
+
+/* The keeper takes them in turn, at the pace of their tokens. */
+static void start_halves(struct change *change)
+{
+	struct webhook_keeper *keeper = change->job.service->parts.keeper;
+
+	change->halves = mem_array(change->count, sizeof(*change->halves));
+	for (unsigned i = 0; keeper != NULL && i < change->count; i++) {
+		struct service_repo *repo = &change->repos[i];
+
+		if (repo->fault != SERVICE_OK || repo->id == 0)
+			continue;
+		if (change->what == SERVICE_REPLACE_TOKEN)
+			webhook_keeper_changed(keeper, repo->id);
+		else
+			start_half(change, i);
+	}
+	if (change->under_way == 0)
+		change_end(change, SERVICE_OK, NULL, NULL);
 }
 
 static void committed(const struct service_result *result, void *arg)
@@ -106,10 +219,13 @@ static void committed(const struct service_result *result, void *arg)
 			repo->fault = result->fault;
 			err_copy(&repo->err, result->err);
 		}
-		if (change->what != SERVICE_CHECK)
+		if (change->what != SERVICE_CHECK && !is_webhook_action(change->what))
 			tell_dispatcher(change, repo);
 	}
-	change_end(change, result->fault, result->err, NULL);
+	if (result->fault != SERVICE_OK || change->what == SERVICE_CHECK)
+		change_end(change, result->fault, result->err, NULL);
+	else
+		start_halves(change);
 }
 
 static void failed(const struct service_result *result, void *arg)
@@ -149,7 +265,7 @@ static bool name_of(
 static void not_enabled(struct service_repo *repo)
 {
 	err_set(&repo->err, "repo_disabled", "%s is not enabled", repo->name);
-	err_hint(&repo->err, "Enable it with eyes-scm repo enable.");
+	err_hint(&repo->err, "Enable it first.");
 	repo->fault = SERVICE_NOT_FOUND;
 }
 
@@ -196,8 +312,10 @@ static void write_record(
 	record.project = seen->project;
 	record.slug = seen->slug;
 	record.name = seen->name;
-	if (record.state == REPO_DISABLED || record.enabled_ms == 0)
+	if (record.state == REPO_DISABLED || record.enabled_ms == 0) {
 		record.enabled_ms = clock_wall_ms();
+		record.enabled_by = change->who;
+	}
 	record.state = REPO_ENABLED;
 	record.owner = change->owner;
 	record.admin = access->admin;
@@ -246,8 +364,7 @@ static void checked(const struct scm_answer *answer, const struct scm_access *ac
 		learn_alias(change, access->base);
 	}
 	repo->done = true;
-	if (change->progress.fn != NULL)
-		change->progress.fn(change->repos, change->count, change->progress.arg);
+	progressed(change);
 	check_more(change);
 }
 
@@ -313,6 +430,8 @@ static void token_checked(
 		return;
 	}
 	snprintf(change->owner, sizeof(change->owner), "%s", rights->owner);
+	for (unsigned i = 0; i < change->count; i++)
+		change->repos[i].administers_any = rights->administers_any;
 	check_more(change);
 }
 
@@ -333,15 +452,37 @@ static void disable_one(struct change *change, struct service_repo *repo)
 	}
 	repo->id = record.id;
 	record.state = REPO_DISABLED;
-	record.error = record.error_code = record.owner = "";
+	record.error = record.error_code = record.owner = record.enabled_by = "";
 	record.blocked_ms = record.enabled_ms = 0;
 	record.admin = false;
+	/* The webhook is deleted with the token, which is forgotten then. */
 	if (!records_put_repo(parts->records, &record, NULL, &repo->err) ||
-	    !records_forget_token(parts->records, repo->id, &repo->err)) {
+	    (parts->keeper == NULL &&
+	        !records_forget_token(parts->records, repo->id, &repo->err))) {
 		repo->fault = SERVICE_STORE;
 		return;
 	}
 	audit_change(change, repo);
+	repo->done = true;
+}
+
+/* ---- webhooks ---- */
+
+static void find_one(struct change *change, struct service_repo *repo)
+{
+	struct records *records = change->job.service->parts.records;
+	char project[136], slug[136];
+	struct record_repo record;
+
+	if (!name_of(change, repo, project, slug, sizeof(project)))
+		return;
+	if (!records_repo_by_name(records, change->server, project, slug, &record) ||
+	    record.state == REPO_DISABLED) {
+		not_enabled(repo);
+		return;
+	}
+	repo->id = record.id;
+	snprintf(repo->name, sizeof(repo->name), "%s/%s", record.project, record.slug);
 }
 
 /* ---- interface ---- */
@@ -369,9 +510,12 @@ void service_change_repos(struct service *service, const char *who, enum service
 	for (unsigned i = 0; i < AT_ONCE; i++)
 		change->checks[i].change = change;
 	job_add(service, &change->job, change_cancel);
-	if (what == SERVICE_DISABLE) {
+	if (what == SERVICE_DISABLE || is_webhook_action(what)) {
 		for (unsigned i = 0; i < count; i++)
-			disable_one(change, &change->repos[i]);
+			if (what == SERVICE_DISABLE)
+				disable_one(change, &change->repos[i]);
+			else
+				find_one(change, &change->repos[i]);
 		job_after_commit(service, change->lost, committed, change);
 		return;
 	}

@@ -1,6 +1,7 @@
 #include "service/service.h"
 #include "base/mem.h"
 #include "service/job.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,8 +49,7 @@ const struct record_server *service_server(
 		if (server == NULL) {
 			err_set(err, "not_found",
 			    "%.200s is not one of the servers that are set up", text);
-			err_hint(err,
-			    "See eyes-scm server list, or add it with eyes-scm server add URL.");
+			err_hint(err, "Name one of the list of servers, or add it first.");
 			err_field(err, "server");
 		}
 		return server;
@@ -58,12 +58,11 @@ const struct record_server *service_server(
 		return records_server_at(records, 0);
 	if (count == 0) {
 		err_set(err, "no_server", "no server is set up yet");
-		err_hint(err, "Add one with eyes-scm server add URL.");
+		err_hint(err, "Add one first.");
 	} else {
 		err_set(err, "server_needed", "%u servers are set up: say which one", count);
-		err_hint(err, "Name it with --server URL: %s, %s%s",
-		    records_server_at(records, 0)->url, records_server_at(records, 1)->url,
-		    count > 2 ? ", ..." : "");
+		err_hint(err, "Name it by its URL: %s, %s%s", records_server_at(records, 0)->url,
+		    records_server_at(records, 1)->url, count > 2 ? ", ..." : "");
 	}
 	err_field(err, "server");
 	return NULL;
@@ -95,20 +94,53 @@ static enum service_fault queue_fault(const struct err *err)
 	                                                             : SERVICE_STORE;
 }
 
-void service_retry(
-    struct service *service, const char *who, uint64_t number, service_fn *fn, void *arg)
+static void note(struct service_number *number, const struct err *err)
+{
+	number->fault = err->code != NULL ? queue_fault(err) : SERVICE_OK;
+	number->code = err->code;
+	snprintf(number->message, sizeof(number->message), "%.255s", err->message);
+	snprintf(number->hint, sizeof(number->hint), "%.199s", err->hint);
+}
+
+unsigned service_retry(struct service *service, const char *who, struct service_number *numbers,
+    unsigned count, service_fn *fn, void *arg)
 {
 	uint64_t lost = db_lost(service->parts.db);
-	struct err err = ERR_INIT;
-	uint32_t repo;
+	uint32_t repos[SERVICE_NUMBERS_MAX];
+	unsigned done = 0;
 
-	if (!queue_retry(service->parts.queue, number, &repo, &err)) {
-		job_fail(service, queue_fault(&err), &err, fn, arg);
-		return;
+	for (unsigned i = 0; i < count && db_lost(service->parts.db) == lost; i++) {
+		struct err err = ERR_INIT;
+
+		if (queue_retry(service->parts.queue, numbers[i].number, &repos[done], &err)) {
+			audit_number(service, who, "queue.retry", numbers[i].number);
+			done++;
+		}
+		note(&numbers[i], &err);
 	}
-	audit_number(service, who, "queue.retry", number);
 	job_after_commit(service, lost, fn, arg);
-	dispatcher_wake(service->parts.dispatcher, repo);
+	for (unsigned i = 0; i < done; i++)
+		dispatcher_wake(service->parts.dispatcher, repos[i]);
+	return done;
+}
+
+unsigned service_drop(struct service *service, const char *who, struct service_number *numbers,
+    unsigned count, service_fn *fn, void *arg)
+{
+	uint64_t lost = db_lost(service->parts.db);
+	unsigned done = 0;
+
+	for (unsigned i = 0; i < count && db_lost(service->parts.db) == lost; i++) {
+		struct err err = ERR_INIT;
+
+		if (queue_drop(service->parts.queue, numbers[i].number, &err)) {
+			audit_number(service, who, "queue.drop", numbers[i].number);
+			done++;
+		}
+		note(&numbers[i], &err);
+	}
+	job_after_commit(service, lost, fn, arg);
+	return done;
 }
 
 void service_retry_all(
@@ -126,18 +158,4 @@ void service_retry_all(
 	bus_publish(service->parts.bus, BUS_QUEUE, 0);
 	job_after_commit(service, lost, fn, arg);
 	retried(service);
-}
-
-void service_drop(
-    struct service *service, const char *who, uint64_t number, service_fn *fn, void *arg)
-{
-	uint64_t lost = db_lost(service->parts.db);
-	struct err err = ERR_INIT;
-
-	if (!queue_drop(service->parts.queue, number, &err)) {
-		job_fail(service, queue_fault(&err), &err, fn, arg);
-		return;
-	}
-	audit_number(service, who, "queue.drop", number);
-	job_after_commit(service, lost, fn, arg);
 }

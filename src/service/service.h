@@ -11,10 +11,15 @@
 #define SERVICE_SERVICE_H
 
 #include "flow/dispatcher.h"
+#include "flow/forwarder.h"
+#include "flow/inbox.h"
 #include "flow/key_watch.h"
 #include "flow/poller.h"
 #include "flow/reporter.h"
+#include "flow/webhook_keeper.h"
 #include "store/audit.h"
+#include "store/events.h"
+#include "store/hooks.h"
 #include "store/journal.h"
 
 struct service_parts { /* borrowed; eyes and key_watch are NULL while Eyes is not configured */
@@ -36,6 +41,16 @@ struct service_parts { /* borrowed; eyes and key_watch are NULL while Eyes is no
 	struct dispatcher *dispatcher;
 	struct poller *poller;
 	struct reporter *reporter;
+	struct events *events;
+	struct forwarder *forwarder;
+	struct hooks *hooks;
+	struct webhook_keeper *keeper;
+	struct inbox *inbox;
+	bool relay;              /* EYES_EVENTS=relay */
+	bool github;             /* GITHUB_WEBHOOK_SECRET is set */
+	const char *webhook_url; /* EYES_WEBHOOK_URL or its default, as shown to people */
+	bool webhook_secret_set; /* EYES_WEBHOOK_SECRET */
+	bool webhook_url_set;    /* EYES_WEBHOOK_URL is set: somebody vouches for the address */
 	struct bus *bus;
 	int64_t started_ms; /* wall */
 };
@@ -97,7 +112,23 @@ enum service_enable {
 	SERVICE_ENABLE,
 	SERVICE_REPLACE_TOKEN,
 	SERVICE_DISABLE,
-	SERVICE_CHECK /* asks what the token may do, changes nothing */
+	SERVICE_CHECK, /* asks what the token may do, changes nothing */
+	/* Of repositories that are enabled, with their own tokens. */
+	SERVICE_WEBHOOK_CHECK,  /* looks at the webhook and puts it right */
+	SERVICE_WEBHOOK_REPAIR, /* also one that was changed back too often */
+	SERVICE_WEBHOOK_ROTATE  /* another secret */
+};
+struct service_events {   /* the events half: the webhook */
+	bool asked, done; /* there is such a half; it is over */
+	bool ok;
+	bool gone; /* there is no webhook any more: `state` says nothing */
+	enum hook_state state;
+	bool made, repaired, tested;
+	enum scm_delivered outcome; /* of the test delivery, with the target's HTTP status */
+	int status;
+	char words[200];
+	struct err *err; /* NULL when there is none */
+	struct http_trace *trace;
 };
 struct service_repo {
 	char name[260]; /* as asked for, then as the server spells it: "PROJECT/slug" */
@@ -108,6 +139,8 @@ struct service_repo {
 	char owner[128];
 	bool done; /* as far as progress: checked and, when it was right, written */
 	bool read, admin;
+	bool administers_any; /* the token, at least one repository of the server */
+	struct service_events events;
 	uint64_t waiting; /* updates that go out now, or were ended by disabling */
 };
 struct service_progress { /* borrowed; fn may be NULL */
@@ -116,11 +149,35 @@ struct service_progress { /* borrowed; fn may be NULL */
 };
 typedef void service_repos_fn(const struct service_result *result, const struct service_repo *repos,
     unsigned count, void *arg);
-/* names: count strings, copied. token is not used by SERVICE_DISABLE. What fails changes nothing;
- * the others go on. */
+/*
+ * names: count strings, copied. token is not used by SERVICE_DISABLE and the webhooks' actions.
+ * What fails changes nothing; the others go on. Enabling and disabling have two halves: statuses,
+ * which decide `fault`, and then events; one that fails does not touch the other. Progress is told
+ * after each.
+ */
 void service_change_repos(struct service *service, const char *who, enum service_enable what,
     uint32_t server, const char *const *names, unsigned count, const struct secret *token,
     const struct service_progress *progress, service_repos_fn *fn, void *arg);
+
+/* "PROJECT/slug" of the enabled repositories of a server; freed with service_names_free. */
+unsigned service_enabled_names(struct service *service, uint32_t server, char ***names);
+void service_names_free(char **names, unsigned count);
+
+/* A renamed or moved repository keeps its record, its token and its webhook under its new name,
+ * which is the server's answer. */
+void service_follow(
+    struct service *service, const char *who, uint32_t repo, service_fn *fn, void *arg);
+
+/* What a person enters in Bitbucket; in relay mode with a secret, a new one at each call: the one
+ * before counts for an hour. */
+struct service_by_hand {                 /* borrowed; NULL unless all is well */
+	const char *name, *url, *events; /* a space between */
+	const struct secret *secret;     /* NULL: none */
+};
+typedef void service_by_hand_fn(
+    const struct service_result *result, const struct service_by_hand *what, void *arg);
+void service_webhook_by_hand(
+    struct service *service, const char *who, uint32_t repo, service_by_hand_fn *fn, void *arg);
 
 /* A live check of an address that is not set up (yet). identity is NULL unless all is well. */
 struct service_identity {
@@ -161,11 +218,32 @@ void service_list_repos(struct service *service, uint32_t server, const struct s
 
 /* ---- queue ---- */
 
-void service_retry(
-    struct service *service, const char *who, uint64_t number, service_fn *fn, void *arg);
+/* Several at once, in one commit. What became of each is known when the call returns, and counts
+ * once fn is told SERVICE_OK. */
+#define SERVICE_NUMBERS_MAX 500
+struct service_number {
+	uint64_t number;
+	enum service_fault fault;
+	const char *code; /* literal; NULL when it was done */
+	char message[256], hint[200];
+};
+/* Return how many were done. */
+unsigned service_retry(struct service *service, const char *who, struct service_number *numbers,
+    unsigned count, service_fn *fn, void *arg);
+unsigned service_drop(struct service *service, const char *who, struct service_number *numbers,
+    unsigned count, service_fn *fn, void *arg);
 void service_retry_all(struct service *service, const char *who, uint64_t *count, service_fn *fn,
     void *arg); /* *count: how many */
-void service_drop(
-    struct service *service, const char *who, uint64_t number, service_fn *fn, void *arg);
+
+/* ---- events on their way to Eyes ---- */
+
+/* A dead one goes to the end of its lane; one that waits is tried now. */
+unsigned service_events_retry(struct service *service, const char *who,
+    struct service_number *numbers, unsigned count, service_fn *fn, void *arg);
+/* Every dead one, and what waits is tried now. Returns how many. */
+uint64_t service_events_retry_all(
+    struct service *service, const char *who, service_fn *fn, void *arg);
+unsigned service_events_drop(struct service *service, const char *who,
+    struct service_number *numbers, unsigned count, service_fn *fn, void *arg);
 
 #endif

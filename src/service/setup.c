@@ -100,6 +100,8 @@ static void account_store(struct account_job *job, const struct eyes_account *ac
 	key_watch_check(service->parts.key_watch);
 	poller_kick(service->parts.poller);
 	reporter_kick(service->parts.reporter);
+	if (service->parts.forwarder != NULL)
+		forwarder_kick(service->parts.forwarder);
 	bus_publish(service->parts.bus, BUS_ACCOUNT, 0);
 	account_free(&job->job);
 }
@@ -377,7 +379,7 @@ void service_add_server(struct service *service, const char *who, const char *ty
 	if (records_server_by_url(service->parts.records, text) != NULL) {
 		err_set(&err, "server_exists", "%s is already in the list", text);
 		err_field(&err, "url");
-		err_hint(&err, "To change its CA, remove it and add it again with --ca-file.");
+		err_hint(&err, "Its CA can be replaced where it is in the list.");
 		job_fail(service, SERVICE_CONFLICT, &err, server_failed, job);
 		return;
 	}

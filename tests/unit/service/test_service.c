@@ -113,7 +113,7 @@ static int set_up(void **state)
 	asked_count = asked_answered = 0;
 	token_refused = false;
 	loop_timer_init(&answers, flow.store.loop, answer_asked, NULL);
-	intake_init(&intake, flow.records, flow.queue);
+	intake_init(&intake, flow.records, flow.queue, NULL);
 	placing = placing_new(
 	    &(struct placing_options){.loop = flow.store.loop, .db = flow.store.db, .wake = wake});
 	poller = poller_new(&(struct poller_options){.loop = flow.store.loop,
@@ -275,6 +275,7 @@ static void test_disable_lost_before_the_commit(void **state)
 /* The entry can be dropped, but what comes of that cannot be written. */
 static void test_drop_lost_in_the_result(void **state)
 {
+	struct service_number number = {.number = 1};
 	struct record_repo record;
 
 	(void)state;
@@ -286,19 +287,21 @@ static void test_drop_lost_in_the_result(void **state)
 	store_commit(&flow.store);
 	memset(&done, 0, sizeof(done));
 	flow.lose_result = true;
-	service_drop(service, "tester", 1, on_done, NULL);
+	service_drop(service, "tester", &number, 1, on_done, NULL);
 	flow_until(&flow, is_done, 1, "done");
 	assert_int_equal(done.fault, SERVICE_STORE);
-	service_drop(service, "tester", 1, on_done, NULL);
+	assert_int_equal(service_drop(service, "tester", &number, 1, on_done, NULL), 1);
 	flow_until(&flow, is_done, 2, "done");
 	assert_int_equal(done.fault, SERVICE_OK);
-	service_drop(service, "tester", 1, on_done, NULL);
+	assert_int_equal(number.fault, SERVICE_OK);
+	assert_int_equal(service_drop(service, "tester", &number, 1, on_done, NULL), 0);
 	flow_until(&flow, is_done, 3, "done");
-	assert_int_equal(done.fault, SERVICE_NOT_FOUND);
+	assert_int_equal(number.fault, SERVICE_NOT_FOUND);
 }
 
 static void test_retry_of_a_superseded_one(void **state)
 {
+	struct service_number numbers[] = {{.number = 1}, {.number = 77}};
 	struct record_repo record;
 
 	(void)state;
@@ -310,10 +313,11 @@ static void test_retry_of_a_superseded_one(void **state)
 	fake_fail(0, BAD);
 	flow_put(&flow, record.id, COMMIT_A, "k", UPDATE_SUCCESSFUL, "2", 0);
 	memset(&done, 0, sizeof(done));
-	service_retry(service, "tester", 1, on_done, NULL);
+	assert_int_equal(service_retry(service, "tester", numbers, 2, on_done, NULL), 0);
 	flow_until(&flow, is_done, 1, "done");
-	assert_int_equal(done.fault, SERVICE_CONFLICT);
-	assert_string_equal(done.code, "superseded");
+	assert_int_equal(numbers[0].fault, SERVICE_CONFLICT);
+	assert_string_equal(numbers[0].code, "superseded");
+	assert_string_equal(numbers[1].code, "not_found");
 }
 
 static void test_remove_server(void **state)
@@ -337,7 +341,7 @@ static void test_freed_meanwhile(void **state)
 {
 	(void)state;
 	change(SERVICE_ENABLE, names, 2); /* asking */
-	service_retry(service, "tester", 77, on_done, NULL);
+	service_retry(service, "tester", &(struct service_number){.number = 77}, 1, on_done, NULL);
 	asked_answered = asked_count; /* they are cancelled below */
 	service_free(service);
 	service = NULL;
