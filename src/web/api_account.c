@@ -3,20 +3,20 @@
 #include "web/web.h"
 #include <string.h>
 
-static void write_permissions(struct json_writer *w, const char *permissions)
+void api_write_words(struct json_writer *w, const char *name, const char *words)
 {
 	char word[16];
 
-	json_open_array(w, "permissions");
-	while (*permissions != '\0') {
-		size_t length = strcspn(permissions, ",");
+	json_open_array(w, name);
+	while (*words != '\0') {
+		size_t length = strcspn(words, ",");
 
 		if (length > 0 && length < sizeof(word)) {
-			memcpy(word, permissions, length);
+			memcpy(word, words, length);
 			word[length] = '\0';
 			json_write_string(w, NULL, word);
 		}
-		permissions += length + (permissions[length] == ',');
+		words += length + (words[length] == ',');
 	}
 	json_close_array(w);
 }
@@ -41,7 +41,7 @@ void api_write_account(struct web_request *request, struct json_writer *w, const
 	json_write_text(w, "team", account.team_id);
 	json_write_text(w, "user", account.user);
 	json_write_text(w, "purpose", account.purpose);
-	write_permissions(w, account.permissions);
+	api_write_words(w, "permissions", account.permissions);
 	json_write_time(w, "expires", account.expires_ms);
 	if (days != INT32_MAX)
 		json_write_int(w, "expires_in_days", days);

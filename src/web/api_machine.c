@@ -17,22 +17,14 @@ struct asking {
 static void write_eyes(struct web_request *request, struct json_writer *w,
     const struct eyes_answer *answer, uint64_t ms)
 {
-	struct buf hops;
-
 	json_open_object(w, "eyes");
 	json_write_text(w, "url", request->web->eyes_url);
 	/* Whatever it says of the key: that it answers is what counts here. */
 	json_write_bool(w, "ok", answer != NULL && answer->status != 0 && answer->status < 500);
 	if (answer != NULL && answer->status != 0)
 		json_write_int(w, "ms", (int64_t)ms);
-	if (answer != NULL && answer->err != NULL &&
-	    (answer->status == 0 || answer->status >= 500)) {
-		buf_init(&hops, 32 * 1024);
-		if (answer->trace != NULL)
-			http_trace_json(answer->trace, &hops);
-		json_write_err(w, "error", answer->err, &hops);
-		buf_free(&hops);
-	}
+	if (answer != NULL && answer->err != NULL && (answer->status == 0 || answer->status >= 500))
+		web_write_err(w, "error", answer->err, answer->trace);
 	json_close_object(w);
 }
 
@@ -97,17 +89,6 @@ void api_machine(struct web_request *request)
 
 /* ---- diagnosis ---- */
 
-static void write_setting(const char *name, const char *value, const char *source, void *arg)
-{
-	struct json_writer *w = arg;
-
-	json_open_object(w, NULL);
-	json_write_string(w, "name", name);
-	json_write_string(w, "value", value);
-	json_write_string(w, "source", source);
-	json_close_object(w);
-}
-
 void api_diagnosis(struct web_request *request)
 {
 	struct json_writer w;
@@ -123,7 +104,7 @@ void api_diagnosis(struct web_request *request)
 	api_write_status(request, &w);
 	json_close_object(&w);
 	json_open_array(&w, "settings");
-	request->web->settings(write_setting, &w, request->web->settings_arg);
+	request->web->settings(api_write_setting, &w, request->web->settings_arg);
 	json_close_array(&w);
 	json_close_object(&w);
 	web_reply_json(request, 200, &body);

@@ -123,9 +123,9 @@ void api_queue_get(struct web_request *request)
 
 /* ---- changing ---- */
 
-static void reply_count(
-    struct web_request *request, const struct service_result *result, const char *name)
+static void retried_all(const struct service_result *result, void *arg)
 {
+	struct web_request *request = arg;
 	struct json_writer w;
 	struct buf body;
 
@@ -136,59 +136,40 @@ static void reply_count(
 	buf_init(&body, 256);
 	json_writer_init(&w, &body);
 	json_open_object(&w, NULL);
-	json_write_int(&w, name, (int64_t)request->count);
+	json_write_int(&w, "retried", (int64_t)request->count);
 	json_close_object(&w);
 	web_reply_json(request, 200, &body);
 	buf_free(&body);
 }
 
-static void retried(const struct service_result *result, void *arg)
-{
-	reply_count(arg, result, "retried");
-}
-
-static void dropped(const struct service_result *result, void *arg)
-{
-	reply_count(arg, result, "dropped");
-}
-
 void api_queue_retry(struct web_request *request)
 {
-	struct json_at root = json_root(request->body, "");
-	struct err err = ERR_INIT;
-	bool all = false, one;
-	int64_t id = 0;
+	struct api_numbers *numbers = api_read_numbers(request, true);
+	struct service *service = request->service;
+	unsigned done;
 
-	if (!json_opt_bool(&root, "all", &all, &err) ||
-	    !json_opt_int(&root, "id", 1, INT64_MAX, &one, &id, &err)) {
-		web_reply_err(request, 400, &err, NULL);
+	if (numbers == NULL)
+		return;
+	if (numbers->all) {
+		free(numbers);
+		service_retry_all(service, request->who, &request->count, retried_all, request);
 		return;
 	}
-	if (all == one) {
-		err_set(&err, "json", "say either \"id\" or \"all\": true");
-		web_reply_err(request, 400, &err, NULL);
-		return;
-	}
-	request->count = 1;
-	if (all)
-		service_retry_all(
-		    request->service, request->who, &request->count, retried, request);
-	else
-		service_retry(request->service, request->who, (uint64_t)id, retried, request);
+	done = service_retry(
+	    service, request->who, numbers->list, numbers->count, api_say_kept, request);
+	api_keep_numbers(request, numbers, done, "retried");
 }
 
 void api_queue_drop(struct web_request *request)
 {
-	struct json_at root = json_root(request->body, "");
-	struct err err = ERR_INIT;
-	int64_t id;
+	struct api_numbers *numbers = api_read_numbers(request, false);
+	unsigned done;
 
-	if (!json_get_int(&root, "id", 1, INT64_MAX, &id, &err)) {
-		web_reply_err(request, 400, &err, NULL);
+	if (numbers == NULL)
 		return;
-	}
-	request->count = 1;
-	service_drop(request->service, request->who, (uint64_t)id, dropped, request);
+	done = service_drop(
+	    request->service, request->who, numbers->list, numbers->count, api_say_kept, request);
+	api_keep_numbers(request, numbers, done, "dropped");
 }
 
 /* ---- what happened ---- */
@@ -215,6 +196,32 @@ static bool is_found(const struct rows *rows, const struct journal_row *row)
 	       strcasestr(row->key, rows->search) != NULL;
 }
 
+static const char *outcome_name(enum update_outcome outcome)
+{
+	return outcome == UPDATE_DROPPED ? "dropped" : update_outcome_name(outcome);
+}
+
+void api_write_repository_history(
+    struct service *service, struct json_writer *w, const struct record_repo *record)
+{
+	const struct journal_last *last = journal_last(service->parts.journal, record->id);
+	char who[AUDIT_WHO], from[AUDIT_WHO];
+
+	if (last == NULL) {
+		json_write_null(w, "last_update");
+	} else {
+		json_open_object(w, "last_update");
+		json_write_time(w, "ended", last->ended_ms);
+		json_write_string(w, "status", update_state_name(last->state));
+		json_write_string(w, "outcome", outcome_name(last->outcome));
+		json_close_object(w);
+	}
+	audit_split(record->enabled_by, who, from);
+	json_write_time(w, "enabled_at", record->enabled_ms);
+	json_write_text(w, "enabled_by", who);
+	json_write_time(w, "token_at", record->has_token ? record->token_ms : 0);
+}
+
 static bool write_row(const struct journal_row *row, void *arg)
 {
 	struct rows *rows = arg;
@@ -233,8 +240,7 @@ static bool write_row(const struct journal_row *row, void *arg)
 	json_write_text(w, "commit", row->commit);
 	json_write_text(w, "key", row->key);
 	json_write_string(w, "status", update_state_name(row->state));
-	json_write_string(w, "outcome",
-	    row->outcome == UPDATE_DROPPED ? "dropped" : update_outcome_name(row->outcome));
+	json_write_string(w, "outcome", outcome_name(row->outcome));
 	json_write_int(w, "attempts", row->attempts);
 	if (row->received_ms != 0)
 		json_write_int(w, "ms", row->ended_ms - row->received_ms);

@@ -8,6 +8,8 @@
 
 #define SECRET_MAX 4096
 #define BODY_MAX (16u << 20)
+#define ROOM_ROWS 100
+#define ROW_USUAL 384 /* bytes of a row's JSON, mostly; room for so much is made beforehand */
 
 static const char *const state_names[] = {
     [REPO_DISABLED] = "disabled", [REPO_ENABLED] = "enabled", [REPO_BLOCKED] = "blocked"};
@@ -29,8 +31,8 @@ void api_write_repository_name(struct service *service, struct json_writer *w, u
 	buf_free(&name);
 }
 
-static void write_record(
-    struct service *service, struct json_writer *w, const struct record_repo *record)
+void api_write_repository(
+    struct service *service, struct json_writer *w, const struct record_repo *record, bool details)
 {
 	const struct record_server *server = records_server(service->parts.records, record->server);
 
@@ -53,8 +55,10 @@ static void write_record(
 		json_close_object(w);
 	}
 	json_write_time(w, "blocked_since", record->blocked_ms);
+	api_write_repository_history(service, w, record);
 	json_write_int(
 	    w, "waiting", (int64_t)queue_count_repo(service->parts.queue, record->id, 10000));
+	api_write_hook(service, w, record->id, details);
 	json_close_object(w);
 }
 
@@ -63,17 +67,47 @@ struct filter {
 	char state[16], search[128];
 };
 
-static bool wanted(const struct filter *filter, const struct record_repo *record)
+static bool found(const struct filter *filter, const struct record_repo *record)
 {
 	char full[300];
 
 	if (filter->server != 0 && record->server != filter->server)
 		return false;
-	if (filter->state[0] != '\0' && strcmp(filter->state, state_names[record->state]) != 0)
-		return false;
+	if (filter->search[0] == '\0')
+		return true;
 	snprintf(full, sizeof(full), "%s/%s", record->project, record->slug);
 	return strcasestr(full, filter->search) != NULL ||
 	       strcasestr(record->name, filter->search) != NULL;
+}
+
+static bool wanted(const struct filter *filter, const struct record_repo *record)
+{
+	return (filter->state[0] == '\0' ||
+	           strcmp(filter->state, state_names[record->state]) == 0) &&
+	       found(filter, record);
+}
+
+/* How many each "state" would give of what is searched for. */
+static void write_counts(
+    struct records *records, struct json_writer *w, const struct filter *filter)
+{
+	int64_t counts[REPO_BLOCKED + 1] = {0}, all = 0;
+	struct record_repo record = {0};
+
+	if (filter->server == 0 && filter->search[0] == '\0') {
+		for (enum repo_state state = REPO_DISABLED; state <= REPO_BLOCKED; state++)
+			counts[state] = (int64_t)records_repo_count(records, state);
+	} else {
+		while (records_next_repo(records, record.id, &record))
+			counts[record.state] += found(filter, &record);
+	}
+	for (enum repo_state state = REPO_DISABLED; state <= REPO_BLOCKED; state++)
+		all += counts[state];
+	json_open_object(w, "counts");
+	json_write_int(w, "all", all);
+	for (enum repo_state state = REPO_DISABLED; state <= REPO_BLOCKED; state++)
+		json_write_int(w, state_names[state], counts[state]);
+	json_close_object(w);
 }
 
 static bool read_filter(struct web_request *request, struct filter *filter)
@@ -106,7 +140,7 @@ void api_repositories_get(struct web_request *request)
 	struct filter filter;
 	struct json_writer w;
 	struct buf body;
-	bool more = false;
+	bool more = false, first;
 
 	if (!read_filter(request, &filter) ||
 	    !web_query_number(request, "limit", 1, 10000, 1000, &limit) ||
@@ -115,8 +149,10 @@ void api_repositories_get(struct web_request *request)
 	buf_init(&body, BODY_MAX);
 	json_writer_init(&w, &body);
 	json_open_object(&w, NULL);
+	buf_reserve(&body, (size_t)(limit < ROOM_ROWS ? limit : ROOM_ROWS) * ROW_USUAL);
 	json_open_array(&w, "repositories");
 	record.id = (uint32_t)after;
+	first = after == 0;
 	while (records_next_repo(request->service->parts.records, record.id, &record)) {
 		if (!wanted(&filter, &record))
 			continue;
@@ -124,7 +160,7 @@ void api_repositories_get(struct web_request *request)
 			more = true;
 			break;
 		}
-		write_record(request->service, &w, &record);
+		api_write_repository(request->service, &w, &record, false);
 		after = record.id;
 		count++;
 	}
@@ -133,6 +169,8 @@ void api_repositories_get(struct web_request *request)
 		json_write_int(&w, "next", (int64_t)after);
 	else
 		json_write_null(&w, "next");
+	if (first)
+		write_counts(request->service->parts.records, &w, &filter);
 	json_close_object(&w);
 	web_reply_json(request, 200, &body);
 	buf_free(&body);
@@ -266,24 +304,31 @@ void api_repositories_list(struct web_request *request)
 
 /* ---- changing ---- */
 
+/* The half that decides. */
+static void write_statuses(struct json_writer *w, const struct service_repo *repo)
+{
+	json_open_object(w, "statuses");
+	json_write_bool(w, "ok", repo->fault == SERVICE_OK);
+	if (repo->fault != SERVICE_OK)
+		web_write_err(w, "error", &repo->err, NULL);
+	json_close_object(w);
+}
+
 void api_write_changed(struct json_writer *w, const struct service_repo *repo)
 {
-	struct buf hops;
-
 	json_open_object(w, NULL);
 	json_write_string(w, "repository", repo->name);
 	json_write_bool(w, "ok", repo->fault == SERVICE_OK);
+	if (!repo->events.asked || repo->read)
+		write_statuses(w, repo);
+	api_write_half(w, &repo->events);
 	if (repo->fault == SERVICE_OK) {
 		json_write_text(w, "owner", repo->owner);
 		json_write_bool(w, "read", repo->read);
 		json_write_bool(w, "admin", repo->admin);
 		json_write_int(w, "waiting", (int64_t)repo->waiting);
 	} else {
-		buf_init(&hops, 32 * 1024);
-		if (repo->trace != NULL)
-			http_trace_json(repo->trace, &hops);
-		json_write_err(w, "error", &repo->err, &hops);
-		buf_free(&hops);
+		web_write_err(w, "error", &repo->err, repo->trace);
 	}
 	json_close_object(w);
 }
@@ -293,24 +338,19 @@ static void changed(const struct service_result *result, const struct service_re
 {
 	struct web_request *request = arg;
 	struct json_writer w;
-	struct buf body, hops;
+	struct buf body;
 
 	buf_init(&body, BODY_MAX);
-	buf_init(&hops, 32 * 1024);
 	json_writer_init(&w, &body);
 	json_open_object(&w, NULL);
 	json_open_array(&w, "results");
 	for (unsigned i = 0; i < count; i++)
 		api_write_changed(&w, &repos[i]);
 	json_close_array(&w);
-	if (result->fault != SERVICE_OK) {
-		if (result->trace != NULL)
-			http_trace_json(result->trace, &hops);
-		json_write_err(&w, "error", result->err, &hops);
-	}
+	if (result->fault != SERVICE_OK)
+		web_write_err(&w, "error", result->err, result->trace);
 	json_close_object(&w);
 	web_reply_json(request, web_status_of(result->fault), &body);
-	buf_free(&hops);
 	buf_free(&body);
 }
 
@@ -370,6 +410,16 @@ static void start_job(struct web_request *request, enum service_enable what, uin
 	buf_free(&body);
 }
 
+void api_change(struct web_request *request, enum service_enable what, uint32_t server,
+    const char *const *names, unsigned count, const struct secret *token, bool async)
+{
+	if (async)
+		start_job(request, what, server, names, count, token);
+	else
+		service_change_repos(request->service, request->who, what, server, names, count,
+		    token, NULL, changed, request);
+}
+
 static void change(struct web_request *request, enum service_enable what)
 {
 	struct json_at root = json_root(request->body, "");
@@ -388,11 +438,7 @@ static void change(struct web_request *request, enum service_enable what)
 	}
 	if (what != SERVICE_DISABLE && !api_read_token(request, &root, true, &token))
 		return;
-	if (async)
-		start_job(request, what, server, names, count, &token);
-	else
-		service_change_repos(request->service, request->who, what, server, names, count,
-		    &token, NULL, changed, request);
+	api_change(request, what, server, names, count, &token, async);
 	secret_free(&token);
 }
 

@@ -44,6 +44,19 @@ static void write_repositories(struct service *service, struct json_writer *w, u
 	json_write_int(w, "blocked", blocked);
 }
 
+void api_write_certificate(struct json_writer *w, const struct tls_certificate *certificate)
+{
+	if (certificate == NULL || certificate->sha256[0] == '\0')
+		return;
+	json_open_object(w, "certificate");
+	json_write_text(w, "subject", certificate->subject);
+	json_write_text(w, "issuer", certificate->issuer);
+	json_write_time(w, "from", certificate->from_ms);
+	json_write_time(w, "expires", certificate->expires_ms);
+	json_write_string(w, "sha256", certificate->sha256);
+	json_close_object(w);
+}
+
 void api_write_server(
     struct service *service, struct json_writer *w, const struct record_server *server)
 {
@@ -65,6 +78,7 @@ void api_write_server(
 	json_write_time(w, "next_try", leg.next_ms);
 	json_write_text(w, "message", leg.message);
 	json_write_text(w, "hint", leg.hint);
+	api_write_certificate(w, leg.certificate);
 	if (leg.trace != NULL && leg.state != HEALTH_OK) {
 		buf_init(&hops, 32 * 1024);
 		http_trace_json(leg.trace, &hops);

@@ -25,15 +25,15 @@ struct sources {
 	char eyes_url[320], organization[320];
 };
 
-static void note_source(const char *name, const char *value, const char *source, void *arg)
+static void note_source(const struct web_setting *setting, void *arg)
 {
 	struct sources *sources = arg;
 
-	(void)value;
-	if (strcmp(name, "EYES_SERVER_URL") == 0)
-		snprintf(sources->eyes_url, sizeof(sources->eyes_url), "%s", source);
-	else if (strcmp(name, "EYES_ORG_ID") == 0)
-		snprintf(sources->organization, sizeof(sources->organization), "%s", source);
+	if (strcmp(setting->name, "EYES_SERVER_URL") == 0)
+		snprintf(sources->eyes_url, sizeof(sources->eyes_url), "%s", setting->source);
+	else if (strcmp(setting->name, "EYES_ORG_ID") == 0)
+		snprintf(
+		    sources->organization, sizeof(sources->organization), "%s", setting->source);
 }
 
 void api_start(struct web_request *request)
@@ -44,6 +44,7 @@ void api_start(struct web_request *request)
 	struct json_writer w;
 	struct buf body;
 	char host[128] = "";
+	bool known;
 
 	gethostname(host, sizeof(host) - 1);
 	request->web->settings(note_source, &sources, request->web->settings_arg);
@@ -57,7 +58,15 @@ void api_start(struct web_request *request)
 	write_configured(&w, "eyes_url", request->web->eyes_url, sources.eyes_url);
 	write_configured(&w, "organization", request->web->organization, sources.organization);
 	json_close_object(&w);
-	json_write_bool(&w, "account", records_account(records, &account));
+	known = records_account(records, &account);
+	json_write_bool(&w, "account", known);
+	if (known) /* for the help of the sign-in: it is no secret */
+		json_write_text(&w, "team", account.team_id);
+	json_open_object(&w, "events");
+	json_write_string(&w, "mode", request->service->parts.relay ? "relay" : "direct");
+	json_write_bool(&w, "documented", false);
+	json_write_bool(&w, "configured", request->service->parts.webhook_url_set);
+	json_close_object(&w);
 	json_write_bool(&w, "setup_code", auth_setup_code(request->web->auth)[0] != '\0');
 	json_write_int(&w, "enabled",
 	    (int64_t)(records_repo_count(records, REPO_ENABLED) +
@@ -194,6 +203,7 @@ static void signed_in(const struct service_result *result, const struct auth_sig
 	json_open_object(&w, NULL);
 	json_write_string(&w, "token", in->token);
 	json_write_time(&w, "expires", in->session->used_ms + SESSION_MS);
+	api_write_words(&w, "missing", in->missing);
 	api_write_account(request, &w, "account");
 	json_close_object(&w);
 	web_reply_json(request, 200, &body);
@@ -236,30 +246,33 @@ void api_session_get(struct web_request *request)
 	buf_free(&body);
 }
 
-static void end_session(struct web_request *request, const char *id)
+static void session_ended(const struct service_result *result, void *arg)
 {
-	struct err err = ERR_INIT;
+	struct web_request *request = arg;
 
-	if (!sessions_remove(auth_sessions(request->web->auth), id, &err)) {
-		web_reply_err(request, err_is(&err, "not_found") ? 404 : 503, &err, NULL);
-		return;
-	}
-	streams_end_session(request->web->streams, id);
-	web_reply_text(request, 204, "", NULL);
+	if (result->fault == SERVICE_OK)
+		streams_end_session(request->web->streams, request->id);
+	if (result->fault == SERVICE_OK && request->count > 0)
+		set_cookie(request, "");
+	web_reply_result(request, result);
+}
+
+static void end_session(struct web_request *request)
+{
+	request->session = NULL;
+	auth_end_session(request->web->auth, request->who, request->id, session_ended, request);
 }
 
 void api_session_delete(struct web_request *request)
 {
-	char id[SESSION_ID + 1];
-
-	snprintf(id, sizeof(id), "%s", request->session->id);
-	set_cookie(request, "");
-	end_session(request, id);
+	snprintf(request->id, sizeof(request->id), "%s", request->session->id);
+	request->count = 1; /* one's own: the cookie goes as well */
+	end_session(request);
 }
 
 void api_session_end(struct web_request *request)
 {
-	end_session(request, request->id);
+	end_session(request);
 }
 
 void api_sessions_get(struct web_request *request)
@@ -298,14 +311,16 @@ void api_events(struct web_request *request)
 	streams_begin(request->web->streams, request);
 }
 
-static void write_setting(const char *name, const char *value, const char *source, void *arg)
+void api_write_setting(const struct web_setting *setting, void *arg)
 {
 	struct json_writer *w = arg;
 
 	json_open_object(w, NULL);
-	json_write_string(w, "name", name);
-	json_write_string(w, "value", value);
-	json_write_string(w, "source", source);
+	json_write_string(w, "name", setting->name);
+	json_write_string(w, "value", setting->value);
+	json_write_string(w, "source", setting->source);
+	json_write_text(w, "default", setting->initial);
+	json_write_text(w, "help", setting->help);
 	json_close_object(w);
 }
 
@@ -318,7 +333,7 @@ void api_settings(struct web_request *request)
 	json_writer_init(&w, &body);
 	json_open_object(&w, NULL);
 	json_open_array(&w, "settings");
-	request->web->settings(write_setting, &w, request->web->settings_arg);
+	request->web->settings(api_write_setting, &w, request->web->settings_arg);
 	json_close_array(&w);
 	json_close_object(&w);
 	web_reply_json(request, 200, &body);

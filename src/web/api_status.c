@@ -96,13 +96,17 @@ static void write_problem(const char *code, const char *message, const char *hin
 
 static void write_eyes(struct web_request *request, struct json_writer *w)
 {
+	char way[320] = "";
 	struct poller_health health;
 	struct health_leg leg;
 
+	if (request->service->parts.eyes != NULL)
+		eyes_way(request->service->parts.eyes, way, sizeof(way));
 	poller_health(request->service->parts.poller, &health);
 	health_eyes(request->service, &leg);
 	json_open_object(w, "eyes");
 	json_write_string(w, "state", health_state_name(leg.state));
+	json_write_string(w, "way", way[0] != '\0' ? way : "direct");
 	json_write_text(w, "origin", web_eyes_url(request->web));
 	json_write_text(w, "organization", web_organization(request->web));
 	json_write_text(w, "source", health.source);
@@ -119,6 +123,22 @@ static void write_eyes(struct web_request *request, struct json_writer *w)
 		http_trace_json(leg.trace, &hops);
 		json_write_raw(w, "trace", &hops);
 		buf_free(&hops);
+	}
+	json_close_object(w);
+}
+
+/* What was delivered today, and how long it took; of how many, and since when it is known. */
+static void write_figures(struct service *service, struct json_writer *w)
+{
+	const struct figures *figures = journal_figures(service->parts.journal, clock_wall_ms());
+
+	json_open_object(w, "figures");
+	json_write_int(w, "delivered_today", (int64_t)figures->delivered);
+	json_write_time(w, "since", figures->since_ms);
+	json_write_int(w, "of", (int64_t)figures->timed);
+	if (figures->timed > 0) {
+		json_write_int(w, "p50_ms", figures_percentile_ms(figures, 50));
+		json_write_int(w, "p99_ms", figures_percentile_ms(figures, 99));
 	}
 	json_close_object(w);
 }
@@ -156,6 +176,8 @@ void api_write_status(struct web_request *request, struct json_writer *w)
 	json_write_int(w, "disabled", (int64_t)records_repo_count(records, REPO_DISABLED));
 	json_close_object(w);
 	api_write_counts(service, w, "queue");
+	api_write_events(service, w, "events");
+	write_figures(service, w);
 	json_write_int(w, "outbox", (int64_t)outbox_results(service->parts.outbox));
 	write_store(service, w);
 	api_write_account(request, w, "account");
@@ -199,11 +221,14 @@ void api_updates(struct web_request *request)
 static bool write_audit_row(const struct audit_row *row, void *arg)
 {
 	struct json_writer *w = arg;
+	char who[AUDIT_WHO], from[AUDIT_WHO];
 
+	audit_split(row->who, who, from);
 	json_open_object(w, NULL);
 	json_write_int(w, "number", (int64_t)row->number);
 	json_write_time(w, "time", row->time_ms);
-	json_write_string(w, "who", row->who);
+	json_write_string(w, "who", who);
+	json_write_text(w, "from", from);
 	json_write_string(w, "action", row->action);
 	json_write_string(w, "subject", row->subject);
 	json_write_text(w, "detail", row->detail);

@@ -63,6 +63,8 @@ static void server_checked(
 	json_write_text(&w, "abilities", identity->abilities);
 	if (hops.length > 0)
 		json_write_raw(&w, "trace", &hops);
+	if (result->trace != NULL)
+		api_write_certificate(&w, &result->trace->certificate);
 	json_close_object(&w);
 	web_reply_json(request, 200, &body);
 	buf_free(&hops);
@@ -151,6 +153,20 @@ void api_server_ask(struct web_request *request)
 
 /* ---- tokens ---- */
 
+/* Where a person makes a token, at their own server. */
+static void write_token_page(struct web_request *request, struct json_writer *w)
+{
+	struct err err = ERR_INIT;
+	struct server *server =
+	    servers_get(request->service->parts.servers, (uint32_t)request->count, &err);
+	char page[2048];
+
+	if (server == NULL)
+		return;
+	server->driver->token_page(&server->view, page, sizeof(page));
+	json_write_text(w, "token_page", page);
+}
+
 static void token_checked(const struct service_result *result, const struct service_repo *repos,
     unsigned count, void *arg)
 {
@@ -172,6 +188,8 @@ static void token_checked(const struct service_result *result, const struct serv
 			json_write_string(&w, "owner", repos[i].owner);
 			break;
 		}
+	json_write_bool(&w, "administers_any", repos[0].administers_any);
+	write_token_page(request, &w);
 	json_open_array(&w, "repositories");
 	for (unsigned i = 0; i < count; i++)
 		api_write_changed(&w, &repos[i]);
@@ -192,6 +210,7 @@ void api_token_check(struct web_request *request)
 	if (server == 0 || !api_read_names(request, &root, true, names, &count) ||
 	    !api_read_token(request, &root, true, &token))
 		return;
+	request->count = server;
 	service_change_repos(request->service, request->who, SERVICE_CHECK, server, names, count,
 	    &token, NULL, token_checked, request);
 	secret_free(&token);
@@ -239,15 +258,22 @@ static const char *state_of(const struct match *match, const struct listing_row 
 	return record.state == REPO_ENABLED ? "enabled" : "blocked";
 }
 
+static bool is_found(
+    const struct match *match, const char *project, const char *slug, const char *name)
+{
+	char full[300];
+
+	if (match->project[0] != '\0' && strcmp(match->project, project) != 0)
+		return false;
+	snprintf(full, sizeof(full), "%s/%s", project, slug);
+	return has(full, match->search) || has(name, match->search);
+}
+
 static bool matches(const struct match *match, const struct listing_row *row)
 {
 	const char *state;
-	char full[300];
 
-	if (match->project[0] != '\0' && strcmp(match->project, row->project) != 0)
-		return false;
-	snprintf(full, sizeof(full), "%s/%s", row->project, row->slug);
-	if (!has(full, match->search) && !has(row->name, match->search))
+	if (!is_found(match, row->project, row->slug, row->name))
 		return false;
 	if (match->show[0] == '\0' || strcmp(match->show, "all") == 0)
 		return true;
@@ -277,18 +303,46 @@ static void write_projects(
 	json_open_array(w, "projects");
 	for (unsigned i = 0; i < view->count;) {
 		const char *project = view->rows[i].project;
-		unsigned count = 0;
+		unsigned count = 0, total = 0;
 
-		for (; i < view->count && strcmp(view->rows[i].project, project) == 0; i++)
+		for (; i < view->count && strcmp(view->rows[i].project, project) == 0; i++) {
 			count += matches(match, &view->rows[i]);
+			total++;
+		}
 		if (count == 0)
 			continue;
 		json_open_object(w, NULL);
 		json_write_string(w, "key", project);
 		json_write_int(w, "count", count);
+		json_write_int(w, "total", total);
 		json_close_object(w);
 	}
 	json_close_array(w);
+}
+
+/* How many each "show" would show of what is searched for. Records are fewer than rows: they are
+ * looked through for their states. */
+static void write_counts(
+    struct json_writer *w, const struct match *match, const struct listing_view *view)
+{
+	int64_t all = 0, enabled = 0, blocked = 0;
+	struct record_repo record = {0};
+
+	for (unsigned i = 0; i < view->count; i++)
+		all +=
+		    is_found(match, view->rows[i].project, view->rows[i].slug, view->rows[i].name);
+	while (records_next_repo(match->records, record.id, &record)) {
+		if (record.server != match->server || record.state == REPO_DISABLED ||
+		    !is_found(match, record.project, record.slug, record.name))
+			continue;
+		enabled++;
+		blocked += record.state == REPO_BLOCKED;
+	}
+	json_open_object(w, "counts");
+	json_write_int(w, "all", all);
+	json_write_int(w, "enabled", enabled);
+	json_write_int(w, "blocked", blocked);
+	json_close_object(w);
 }
 
 static uint64_t write_rows(struct json_writer *w, const struct match *match,
@@ -338,8 +392,10 @@ void api_listing_get(struct web_request *request)
 	json_write_bool(&w, "truncated", view.truncated);
 	if (view.err != NULL)
 		json_write_err(&w, "error", view.err, NULL);
-	if (offset == 0)
+	if (offset == 0) {
 		write_projects(&w, &match, &view);
+		write_counts(&w, &match, &view);
+	}
 	json_write_int(&w, "total", (int64_t)write_rows(&w, &match, &view, offset, limit));
 	json_close_object(&w);
 	web_reply_json(request, 200, &body);

@@ -1,16 +1,22 @@
+#define _GNU_SOURCE /* memfd_create */
 #include "web/assets.h"
 #include "base/codec.h"
 #include "base/crypto.h"
-#include "web/web.h"
+#include "base/mem.h"
+#include "net/http_codec.h"
+#include "web/web_internal.h"
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_MAX_BYTES (1 << 20)
+#define FILE_FROM (16 * 1024) /* bytes of an embedded file that is sent from a file */
 
 static const struct {
 	const char *suffix, *type;
@@ -44,39 +50,207 @@ static const char *name_of(const char *path)
 	return slash + 1;
 }
 
-static void common_headers(struct evkeyvalq *headers, const char *name)
+enum { PLAIN, GZIP, FORMS };
+
+static size_t length_of(const struct asset *asset, int form)
 {
-	evhttp_add_header(headers, "Content-Type", type_of(name));
-	evhttp_add_header(headers, "Vary", "Accept-Encoding");
-	evhttp_add_header(headers, "Cache-Control",
-	    strcmp(name, "index.html") == 0 ? "no-cache" : "public, max-age=31536000, immutable");
+	return (size_t)(form == GZIP ? asset->gzip_end - asset->gzip : asset->end - asset->data);
 }
 
-static bool serve_embedded(struct web_request *request, const char *name, const struct asset *asset)
+#define OWN_HEADERS 5
+#define ETAG 40
+
+static void set_etag(char etag[ETAG], int form)
+{
+	snprintf(etag, ETAG, "\"%s%s\"", assets_build, form == GZIP ? "-gz" : "");
+}
+
+/* A file's own headers, beside those that every answer has; how many. */
+static unsigned headers_of(const struct asset *asset, int form, int status, const char *etag,
+    struct web_header out[OWN_HEADERS])
+{
+	unsigned count = 0;
+
+	out[count++] = (struct web_header){"Content-Type", type_of(asset->path)};
+	out[count++] = (struct web_header){"Vary", "Accept-Encoding"};
+	out[count++] = (struct web_header){"Cache-Control",
+	    strcmp(asset->path, "index.html") == 0 ? "no-cache"
+	                                           : "public, max-age=31536000, immutable"};
+	out[count++] = (struct web_header){"ETag", etag};
+	if (form == GZIP && status == 200)
+		out[count++] = (struct web_header){"Content-Encoding", "gzip"};
+	return count;
+}
+
+/* How a file is answered to these two headers of a request, which may be NULL. */
+static int choose(const char *accepted, const char *match, int *form)
+{
+	char etag[ETAG];
+
+	*form = accepted != NULL && strstr(accepted, "gzip") != NULL ? GZIP : PLAIN;
+	if (match == NULL)
+		return 200;
+	set_etag(etag, *form);
+	return strstr(match, etag) != NULL ? 304 : 200;
+}
+
+/* ---- the direct road ---- */
+
+struct prepared {
+	const struct asset *asset;
+	char *full[FORMS], *unchanged[FORMS]; /* heads, as gate_answer takes them */
+	struct gate_file files[FORMS];        /* fd -1: none */
+};
+
+struct assets {
+	int fd; /* of the large ones, in memory; -1: there is none */
+	off_t end;
+	struct prepared *list;
+	unsigned count;
+};
+
+static void add_header(struct buf *out, const struct web_header *header)
+{
+	buf_printf(out, "%s: %s\r\n", header->name, header->value);
+}
+
+static char *prepare(const struct asset *asset, int form, int status)
+{
+	struct web_header own[OWN_HEADERS];
+	char etag[ETAG];
+	struct buf out;
+
+	buf_init(&out, 4096);
+	set_etag(etag, form);
+	for (unsigned i = 0, count = headers_of(asset, form, status, etag, own); i < count; i++)
+		add_header(&out, &own[i]);
+	for (const struct web_header *more = web_page_headers; more->name != NULL; more++)
+		add_header(&out, more);
+	if (out.overflow)
+		fatal("the headers of %s are too long", asset->path);
+	return buf_take(&out);
+}
+
+static const char *data_of(const struct asset *asset, int form)
+{
+	return form == GZIP ? asset->gzip : asset->data;
+}
+
+/* Small ones are copied faster than they are looked up. */
+static struct gate_file put_file(struct assets *assets, const struct asset *asset, int form)
+{
+	struct gate_file file = {.fd = -1, .at = assets->end};
+	size_t length = length_of(asset, form);
+
+	if (assets->fd < 0 || length < FILE_FROM ||
+	    pwrite(assets->fd, data_of(asset, form), length, assets->end) != (ssize_t)length)
+		return file;
+	file.fd = assets->fd;
+	assets->end += (off_t)length;
+	return file;
+}
+
+struct assets *assets_new(void)
+{
+	struct assets *assets = mem_zero(sizeof(*assets));
+
+	assets->fd = memfd_create("assets", MFD_CLOEXEC);
+	for (const struct asset *asset = assets_embedded; asset->path != NULL; asset++) {
+		struct prepared *prepared;
+
+		assets->list = mem_grow(assets->list, assets->count + 1, sizeof(struct prepared));
+		prepared = &assets->list[assets->count++];
+		prepared->asset = asset;
+		for (int form = 0; form < FORMS; form++) {
+			prepared->full[form] = prepare(asset, form, 200);
+			prepared->unchanged[form] = prepare(asset, form, 304);
+			prepared->files[form] = put_file(assets, asset, form);
+		}
+	}
+	return assets;
+}
+
+void assets_free(struct assets *assets)
+{
+	if (assets == NULL)
+		return;
+	for (unsigned i = 0; i < assets->count; i++)
+		for (int form = 0; form < FORMS; form++) {
+			free(assets->list[i].full[form]);
+			free(assets->list[i].unchanged[form]);
+		}
+	free(assets->list);
+	if (assets->fd >= 0)
+		close(assets->fd);
+	free(assets);
+}
+
+/* NULL also for what may be a file, but is not written as the page writes it. */
+static const struct prepared *find(const struct assets *assets, const char *target)
+{
+	const char *name = name_of(target);
+
+	if (name == NULL ||
+	    target[strspn(target, "/abcdefghijklmnopqrstuvwxyz"
+	                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0')
+		return NULL;
+	for (unsigned i = 0; i < assets->count; i++)
+		if (strcmp(assets->list[i].asset->path, name) == 0)
+			return &assets->list[i];
+	return NULL;
+}
+
+bool assets_take(
+    struct gate_reply *reply, const struct http_head *head, struct evbuffer *body, void *arg)
+{
+	struct web *web = arg;
+	const struct prepared *prepared;
+	struct gate_answer answer = {.lasting = true};
+	int form;
+
+	if (web->assets == NULL || body != NULL || head->minor == 0 ||
+	    (strcmp(head->method, "GET") != 0 && strcmp(head->method, "HEAD") != 0))
+		return false;
+	prepared = find(web->assets, head->target);
+	if (prepared == NULL || !guard_host_known(web, http_head_get(head, "Host")))
+		return false;
+	answer.status = choose(
+	    http_head_get(head, "Accept-Encoding"), http_head_get(head, "If-None-Match"), &form);
+	if (answer.status == 200) {
+		answer.headers = prepared->full[form];
+		answer.body = data_of(prepared->asset, form);
+		answer.file = prepared->files[form].fd >= 0 ? &prepared->files[form] : NULL;
+		answer.body_length = length_of(prepared->asset, form);
+	} else {
+		answer.headers = prepared->unchanged[form];
+	}
+	gate_answer(reply, &answer);
+	return true;
+}
+
+/* ---- through evhttp ---- */
+
+static bool serve_embedded(struct web_request *request, const struct asset *asset)
 {
 	struct evkeyvalq *in = evhttp_request_get_input_headers(request->http);
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
-	const char *match = evhttp_find_header(in, "If-None-Match");
-	const char *accepted = evhttp_find_header(in, "Accept-Encoding");
-	bool gzip = accepted != NULL && strstr(accepted, "gzip") != NULL;
-	const char *data = gzip ? asset->gzip : asset->data;
-	size_t length = (size_t)(gzip ? asset->gzip_end - asset->gzip : asset->end - asset->data);
+	struct web_header own[OWN_HEADERS];
 	struct evbuffer *body;
-	char etag[40];
+	char etag[ETAG];
+	int form, status = choose(evhttp_find_header(in, "Accept-Encoding"),
+	              evhttp_find_header(in, "If-None-Match"), &form);
 
-	snprintf(etag, sizeof(etag), "\"%s%s\"", assets_build, gzip ? "-gz" : "");
-	common_headers(headers, name);
-	evhttp_add_header(headers, "ETag", etag);
-	if (match != NULL && strstr(match, etag) != NULL) {
+	set_etag(etag, form);
+	for (unsigned i = 0, count = headers_of(asset, form, status, etag, own); i < count; i++)
+		evhttp_add_header(headers, own[i].name, own[i].value);
+	if (status == 304) {
 		web_send(request, 304, NULL);
 		return true;
 	}
-	if (gzip)
-		evhttp_add_header(headers, "Content-Encoding", "gzip");
 	body = evbuffer_new();
 	if (body == NULL)
 		fatal("out of memory");
-	evbuffer_add_reference(body, data, length, NULL, NULL);
+	evbuffer_add_reference(body, data_of(asset, form), length_of(asset, form), NULL, NULL);
 	web_send(request, 200, body);
 	evbuffer_free(body);
 	return true;
@@ -124,6 +298,6 @@ bool assets_serve(struct web_request *request, const char *path, const char *fol
 		return serve_file(request, folder, name);
 	for (const struct asset *asset = assets_embedded; asset->path != NULL; asset++)
 		if (strcmp(asset->path, name) == 0)
-			return serve_embedded(request, name, asset);
+			return serve_embedded(request, asset);
 	return false;
 }

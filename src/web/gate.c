@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "web/gate_internal.h"
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/listener.h>
@@ -41,11 +42,15 @@ struct gate *gate_new(struct loop *loop, const struct gate_options *options)
 	set_default(&own->linger_ms, 2 * 1000);
 	set_default_size(&own->rate, 16 * 1024);
 	gate->loop = loop;
+	gate->pot = gate_pot_new(own->bodies_max, own->bodies_max / own->connections_max);
 	gate->listening = true;
 	TAILQ_INIT(&gate->conns);
 	TAILQ_INIT(&gate->idle);
 	/* A field may grow by the blank behind its colon; a host may come from the target. */
 	buf_init(&gate->scratch, 2 * own->head_max + 1024);
+	gate->out = evbuffer_new();
+	if (gate->out == NULL)
+		fatal("out of memory");
 	return gate;
 }
 
@@ -163,6 +168,8 @@ void gate_free(struct gate *gate)
 	if (gate == NULL)
 		return;
 	gate->freed = gate->stopping = true;
+	gate_pot_free(gate->pot);
 	buf_free(&gate->scratch);
+	evbuffer_free(gate->out);
 	gate_conn_gone(gate);
 }

@@ -14,11 +14,17 @@
  *
  * What always holds:
  *  - what a client sends while its reply is pending is kept up to 64 KiB and then left in the
- *    kernel; bodies together take at most `bodies_max`;
+ *    kernel;
+ *  - the bodies of one pot take at most its size together. Where one more byte has no room, the
+ *    body that has been in hand longest among those over the pot's `share` gives way (503): whoever
+ *    holds much and does not go on is the first to go, and a body within the share never is;
  *  - each phase has an absolute deadline. Body and reply may take longer than theirs only as long
- *    as they keep up `rate` bytes a second. A handler that thinks has no deadline here;
+ *    as they keep up `rate` bytes a second, and not even then where `limit` says so. A handler that
+ *    thinks has no deadline here;
  *  - when `connections_max` are open, a new one takes the place of the one that has been idle
  *    longest, and where none is idle the listeners rest until one is;
+ *  - `limit` may allow one request's body more or less than body_max: what its Content-Length
+ *    announces beyond that is refused, or answered by `over`, before it is read;
  *  - a refusal is JSON {"error":{"code","message"}}, closes the connection, and counts in
  *    eyes_scm_http_refused_total by reason.
  *
@@ -37,16 +43,33 @@
 #include <openssl/ssl.h>
 #include <stddef.h>
 
+struct evbuffer;
 struct evhttp;
 struct evhttp_request;
 struct gate;
+struct gate_pot;
+struct gate_reply;
+struct http_head;
+
+/* The direct road, see below. */
+typedef bool gate_take_fn(
+    struct gate_reply *reply, const struct http_head *head, struct evbuffer *body, void *arg);
+struct gate_terms { /* of one body; the gate's own until `limit` changes some */
+	size_t body_max;
+	uint32_t body_ms;
+	bool final;           /* body_ms is the end, whatever the body has earned */
+	struct gate_pot *pot; /* that it takes its room from */
+};
+typedef void gate_limit_fn(const struct http_head *head, struct gate_terms *terms, void *arg);
+typedef void gate_refused_fn(const struct http_head *head, int status, void *arg);
 
 struct gate_options {             /* copied; 0 means the value in brackets */
 	size_t head_max;          /* bytes of request line and headers [16 KiB] */
 	size_t target_max;        /* bytes of the target [8 KiB] */
 	unsigned fields_max;      /* headers [64] */
 	size_t body_max;          /* bytes of one body [512 KiB] */
-	size_t bodies_max;        /* bytes of all bodies on their way in [32 MiB]; over it: 503 */
+	size_t bodies_max;        /* bytes of the gate's own pot [32 MiB]; each of
+	                             connections_max has its share of it */
 	unsigned connections_max; /* [256] */
 	uint32_t idle_ms;         /* between requests, and before the first [60 s] */
 	uint32_t head_ms;         /* from its first byte; also the TLS handshake [10 s] */
@@ -54,7 +77,22 @@ struct gate_options {             /* copied; 0 means the value in brackets */
 	uint32_t write_ms;        /* a reply, once the kernel takes no more at once [60 s] */
 	uint32_t linger_ms;       /* after a refusal, for the client to read it [2 s] */
 	size_t rate;              /* bytes a second that extend body_ms and write_ms [16 KiB] */
+	gate_limit_fn *limit;     /* sets the terms of this request [the gate's for all] */
+	gate_take_fn *over;       /* may take one whose body is over its limit: body is NULL, and
+	                             its answer ends the connection [413 for all] */
+	gate_take_fn *take;       /* [everything goes to evhttp] */
+	gate_refused_fn *refused; /* hears of each refusal that the gate answers once the head of
+	                             the request is known [nobody does] */
+	void *arg;                /* of these four */
 };
+
+/*
+ * Room for bodies on their way in, which several gates of one loop may share: `max` bytes in all,
+ * and `share` for each connection in any case (connections of all gates x share <= max).
+ * gate_pot_free: once no gate asks for it any more; bodies that are still in hand keep it.
+ */
+struct gate_pot *gate_pot_new(size_t max, size_t share);
+void gate_pot_free(struct gate_pot *pot);
 
 struct gate *gate_new(struct loop *loop, const struct gate_options *options);
 /*
@@ -75,6 +113,38 @@ unsigned gate_connections(const struct gate *gate);
  * False when this client can take none (HTTP/1.0, HEAD, or it has gone): answer in one piece.
  */
 bool gate_expect_stream(struct evhttp_request *request, size_t output_max);
+
+/*
+ * The direct road: a request that `take` takes never sees evhttp, which costs more than many a
+ * handler. `take` is called with each whole request, before evhttp would have it; head and body
+ * (NULL when there is none) are borrowed for the call. HEAD arrives as it is. False: evhttp's.
+ * True: `reply` is owed, and answered exactly once with gate_answer, within the call or later; also
+ * when the client has gone and when the gate has, which gate_answer then ignores. A handler that
+ * thinks has no deadline; reading the answer has. One request of a connection is in hand at a time.
+ */
+struct gate_file {
+	int fd;
+	int64_t at;
+};
+struct gate_answer {
+	int status;
+	const char *headers; /* whole lines, "Name: value\r\n"; without Date, Content-Length and
+	                        Connection. Nothing from outside. NULL: none */
+	const void *body;
+	size_t body_length;
+	bool lasting; /* the body stays as it is for good: it is not copied */
+	/* Where the same bytes are in a file, for large bodies: the kernel need not copy them
+	   either. NULL: nowhere */
+	const struct gate_file *file;
+};
+void gate_answer(struct gate_reply *reply, const struct gate_answer *answer);
+/* Whether somebody still waits for it. */
+bool gate_is_awaited(const struct gate_reply *reply);
+/* Where the path of a target begins: behind the authority of an absolute-form one. It may be "" or
+ * "?...". */
+const char *gate_path_of(const char *target);
+/* The client's address, "?" when it has none. */
+void gate_peer(const struct gate_reply *reply, char *out, size_t size);
 
 /*
  * Stops taking in: listeners rest for good, idle connections and streams are closed, requests that

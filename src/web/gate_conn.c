@@ -1,10 +1,10 @@
 /*
  * gate_conn: one connection of the gate.
  *
- *   IDLE --first byte--> HEAD --conn_take_head--> BODY --conn_hand_over--> HANDED
+ *   IDLE --first byte--> HEAD --conn_take_head--> BODY --conn_hand_over--> HANDED or DIRECT
  *    ^                    |                        |                         |
  *    '---------- conn_reply_done ------------------+-------------------------'
- *   HEAD, BODY --gate_conn_refuse--> LINGER
+ *   HEAD, BODY --gate_conn_refuse--> LINGER <--the last answer is out-- DIRECT
  *   any --conn_close--> CLOSED
  *
  * evhttp holds a bufferevent_filter (its setfd reaches through to the socket); below it is the
@@ -55,7 +55,7 @@ static struct metric closed_tls = CLOSED_BY("tls");
 
 /* ---- what evhttp is doing ---- */
 
-static bool conn_alive(const struct gate_conn *conn)
+bool gate_conn_is_alive(const struct gate_conn *conn)
 {
 	bufferevent_event_cb on_event = NULL;
 
@@ -82,7 +82,8 @@ static size_t unwritten(const struct gate_conn *conn)
 
 void gate_conn_set_state(struct gate_conn *conn, enum gate_state state)
 {
-	static const char *const names[] = {"idle", "head", "body", "handed", "linger", "closed"};
+	static const char *const names[] = {
+	    "idle", "head", "body", "handed", "direct", "linger", "closed"};
 
 	if (conn->state != state)
 		log_debug("gate", "state", log_uint("connection", conn->number),
@@ -140,6 +141,7 @@ static void conn_close(struct gate_conn *conn, struct metric *why)
 		conn_shut(conn);
 	gate_conn_set_state(conn, GATE_CLOSED);
 	conn->deadline_ms = 0;
+	gate_direct_gone(conn);
 	conn_unlist(conn);
 	conn_uncount(conn);
 	bufferevent_trigger_event(conn->filter, BEV_EVENT_READING | BEV_EVENT_EOF, 0);
@@ -148,7 +150,7 @@ static void conn_close(struct gate_conn *conn, struct metric *why)
 
 void gate_conn_break(struct gate_conn *conn)
 {
-	if (!conn_alive(conn))
+	if (!gate_conn_is_alive(conn))
 		return;
 	log_error("gate", "evhttp has not read a request that is whole");
 	conn_close(conn, NULL);
@@ -175,6 +177,31 @@ static bool conn_write_now(struct gate_conn *conn, struct evbuffer *output)
 	       errno == EINTR;
 }
 
+bool gate_conn_send(struct gate_conn *conn, struct evbuffer *output)
+{
+	size_t length;
+
+	if (evbuffer_get_length(output) > 0 && !conn_write_now(conn, output)) {
+		conn_close(conn, &closed_cut);
+		return false;
+	}
+	length = evbuffer_get_length(output);
+	if (length == 0)
+		return true;
+	if (unwritten(conn) == 0) {
+		conn->phase_ms = clock_monotonic_ms();
+		conn->phase_sent = 0;
+		if (conn->stream_max == 0)
+			conn_set_deadline(conn, conn->phase_ms + conn->gate->options.write_ms);
+	}
+	conn->phase_sent += length;
+	bufferevent_write_buffer(conn->below, output);
+	if (conn->stream_max == 0 || unwritten(conn) <= conn->stream_max)
+		return true;
+	conn_close(conn, &closed_stream);
+	return false;
+}
+
 /* HEAD was handed over as GET. The head is there as a whole when a reply begins. */
 static void conn_drop_reply_body(struct gate_conn *conn, struct evbuffer *output)
 {
@@ -194,7 +221,6 @@ static void conn_drop_reply_body(struct gate_conn *conn, struct evbuffer *output
 static void conn_push(struct gate_conn *conn)
 {
 	struct evbuffer *output = bufferevent_get_output(conn->filter);
-	size_t length;
 
 	if (!evhttp_writes(conn)) {
 		if (conn->replying) /* a reply without length or chunks ended unseen */
@@ -206,30 +232,22 @@ static void conn_push(struct gate_conn *conn)
 	if (conn->head_only)
 		conn_drop_reply_body(conn, output);
 	conn->replying = true;
-	if (evbuffer_get_length(output) > 0 && !conn_write_now(conn, output)) {
-		conn_close(conn, &closed_cut);
-		return;
-	}
-	length = evbuffer_get_length(output);
-	if (length > 0) {
-		if (unwritten(conn) == 0) {
-			conn->phase_ms = clock_monotonic_ms();
-			conn->phase_sent = 0;
-			if (conn->stream_max == 0)
-				conn_set_deadline(
-				    conn, conn->phase_ms + conn->gate->options.write_ms);
-		}
-		conn->phase_sent += length;
-		bufferevent_write_buffer(conn->below, output);
-		if (conn->stream_max > 0 && unwritten(conn) > conn->stream_max)
-			conn_close(conn, &closed_stream);
-		return;
-	}
-	if (unwritten(conn) > 0)
+	if (!gate_conn_send(conn, output) || unwritten(conn) > 0)
 		return;
 	conn->deadline_ms = 0;
 	bufferevent_trigger(conn->filter, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
-	if (conn_alive(conn) && !evhttp_writes(conn))
+	if (gate_conn_is_alive(conn) && !evhttp_writes(conn))
+		conn_reply_done(conn);
+}
+
+/* GATE_DIRECT: the answer, if there is one, has been sent: is it out? */
+static void conn_end_direct(struct gate_conn *conn)
+{
+	if (conn->reply != NULL || unwritten(conn) > 0)
+		return;
+	if (conn->close)
+		gate_conn_set_state(conn, GATE_LINGER);
+	else
 		conn_reply_done(conn);
 }
 
@@ -295,7 +313,7 @@ static void conn_settle(struct gate_conn *conn)
 	case GATE_BODY:
 		if (!same) {
 			conn->phase_ms = now;
-			conn_set_deadline(conn, now + options->body_ms);
+			conn_set_deadline(conn, now + conn->terms.body_ms);
 		}
 		break;
 	case GATE_LINGER:
@@ -303,6 +321,7 @@ static void conn_settle(struct gate_conn *conn)
 			conn_set_deadline(conn, now + options->linger_ms);
 		break;
 	case GATE_HANDED:
+	case GATE_DIRECT:
 	case GATE_CLOSED:
 		break;
 	}
@@ -335,22 +354,31 @@ static void conn_hold(struct gate_conn *conn)
 		bufferevent_enable(conn->below, EV_READ);
 }
 
+/* Whether nothing more is read of it at present. */
+static bool is_busy(const struct gate_conn *conn)
+{
+	return conn->state == GATE_HANDED || conn->state == GATE_DIRECT ||
+	       conn->state == GATE_LINGER;
+}
+
 /* All that can be done now. */
 static void conn_run(struct gate_conn *conn)
 {
 	unsigned handed = 0;
 
-	if (conn->running || !conn_alive(conn))
+	if (conn->running || !gate_conn_is_alive(conn))
 		return;
 	if (conn->doomed) {
 		conn_close(conn, &closed_tls);
 		return;
 	}
 	conn->running = true;
-	while (conn_alive(conn)) {
+	while (gate_conn_is_alive(conn)) {
 		if (conn->state == GATE_HANDED)
 			conn_push(conn);
-		if (!conn_alive(conn) || conn->state == GATE_HANDED || conn->state == GATE_LINGER)
+		else if (conn->state == GATE_DIRECT)
+			conn_end_direct(conn);
+		if (!gate_conn_is_alive(conn) || is_busy(conn))
 			break;
 		if (handed == REQUESTS_IN_A_ROW) {
 			event_active(&conn->kick, EV_TIMEOUT, 1);
@@ -360,14 +388,41 @@ static void conn_run(struct gate_conn *conn)
 			break;
 		handed++;
 	}
-	if (conn_alive(conn) && conn->state == GATE_LINGER)
+	if (gate_conn_is_alive(conn) && conn->state == GATE_LINGER)
 		conn_linger(conn);
 	conn->running = false;
-	if (!conn_alive(conn))
+	if (!gate_conn_is_alive(conn))
 		return;
 	conn_hold(conn);
 	conn_wake_tls(conn);
 	conn_settle(conn);
+}
+
+/*
+ * From outside: a commit, which tells many at once, or a timer. What has come in the meantime waits
+ * for the next turn: its handler may write to the store, too.
+ */
+void gate_conn_answered(struct gate_conn *conn)
+{
+	if (conn->running)
+		return; /* conn_run goes on with it */
+	conn->running = true;
+	conn_end_direct(conn);
+	if (conn->state == GATE_LINGER)
+		conn_linger(conn);
+	conn->running = false;
+	if (!gate_conn_is_alive(conn))
+		return;
+	if (conn->state == GATE_IDLE && unread(conn) > 0)
+		event_active(&conn->kick, EV_TIMEOUT, 1);
+	conn_hold(conn);
+	conn_wake_tls(conn);
+	conn_settle(conn);
+}
+
+void gate_conn_go_on(struct gate_conn *conn)
+{
+	event_active(&conn->kick, EV_TIMEOUT, 1);
 }
 
 /* ---- callbacks ---- */
@@ -390,7 +445,7 @@ static void on_written(struct bufferevent *below, void *arg)
 	struct gate_conn *conn = arg;
 
 	(void)below;
-	if (conn->state == GATE_HANDED || conn->state == GATE_LINGER)
+	if (is_busy(conn))
 		conn_run(conn);
 }
 
@@ -408,7 +463,7 @@ static void on_event(struct bufferevent *below, short what, void *arg)
 {
 	struct gate_conn *conn = arg;
 
-	if (!conn_alive(conn))
+	if (!gate_conn_is_alive(conn))
 		return;
 	if (what & BEV_EVENT_CONNECTED) {
 		conn->greeted = true;
@@ -444,7 +499,7 @@ static void on_deadline(void *arg)
 	struct gate_conn *conn = arg;
 	const struct gate_options *options = &conn->gate->options;
 
-	if (!conn_alive(conn) || conn->deadline_ms == 0)
+	if (!gate_conn_is_alive(conn) || conn->deadline_ms == 0)
 		return;
 	if (conn->deadline_ms > clock_monotonic_ms()) {
 		conn_set_deadline(conn, conn->deadline_ms);
@@ -458,11 +513,13 @@ static void on_deadline(void *arg)
 		gate_conn_refuse(conn, 408, "its headers did not come in time");
 		break;
 	case GATE_BODY:
-		if (conn_extend(conn, options->body_ms, conn->parser.body_total))
+		if (!conn->terms.final &&
+		    conn_extend(conn, conn->terms.body_ms, conn->parser.body_total))
 			return;
 		gate_conn_refuse(conn, 408, "its body did not come in time");
 		break;
 	case GATE_HANDED:
+	case GATE_DIRECT:
 		if (conn->stream_max > 0 ||
 		    conn_extend(conn, options->write_ms, conn->phase_sent - unwritten(conn)))
 			return;
@@ -499,6 +556,7 @@ static void conn_free(void *arg)
 	conn_unlist(conn);
 	conn_uncount(conn);
 	gate_conn_drop_body(conn);
+	gate_direct_gone(conn);
 	event_del(&conn->kick);
 	loop_timer_cancel(&conn->timer);
 	http_parser_free(&conn->parser);
@@ -537,7 +595,7 @@ struct bufferevent *gate_conn_new(struct gate_door *door)
 	struct http_limits limits = {.head = gate->options.head_max,
 	    .target = gate->options.target_max,
 	    .fields = gate->options.fields_max,
-	    .body = gate->options.body_max};
+	    .body = GATE_ANY_BODY};
 
 	conn->gate = gate;
 	conn->number = ++gate->number;
@@ -577,7 +635,7 @@ void gate_conn_stop_all(struct gate *gate)
 	/* Nothing is freed before the loop runs. */
 	TAILQ_FOREACH(conn, &gate->conns, entry)
 	{
-		if (!conn_alive(conn) || conn->running)
+		if (!gate_conn_is_alive(conn) || conn->running)
 			continue;
 		if (conn->state == GATE_IDLE || conn->stream_max > 0)
 			conn_close(conn, NULL);

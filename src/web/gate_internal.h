@@ -1,12 +1,13 @@
 /*
  * gate_internal: what the gate's rooms share. gate.c (accept, cap, stop), gate_conn.c (one
  * connection: states, deadlines, replies), gate_intake.c (what comes in, up to a whole request or a
- * refusal), gate_request.c (pure: what is refused, how a head is written anew, how a refusal
- * reads).
+ * refusal), gate_pot.c (room for bodies), gate_direct.c (what is answered without evhttp),
+ * gate_request.c (pure: what is refused, how a head is written anew, how a refusal reads).
  */
 #ifndef WEB_GATE_INTERNAL_H
 #define WEB_GATE_INTERNAL_H
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "net/http_codec.h"
 #include "web/gate.h"
@@ -23,7 +24,15 @@ struct gate_door {
 	SSL_CTX *tls; /* NULL: none */
 };
 
+#define GATE_ANY_BODY (UINT64_MAX / 2) /* for the parser: `limit` decides once the head is read */
+
 TAILQ_HEAD(gate_conns, gate_conn);
+struct gate_pot {
+	size_t max, share, used;
+	struct gate_conns bodies; /* the one that has been in hand longest first */
+	bool freed;               /* by its owner */
+};
+
 struct gate {
 	struct loop *loop;
 	struct gate_options options;
@@ -33,15 +42,26 @@ struct gate {
 	struct gate_conns idle;  /* longest idle first */
 	unsigned number;         /* of the last connection */
 	unsigned open;           /* not counting those that are being closed */
-	size_t bodies;           /* bytes of bodies on their way in */
+	struct gate_pot *pot;    /* for bodies on their way in; `limit` may tell another */
 	struct buf scratch;      /* a head being written; empty between uses */
+	struct evbuffer *out;    /* a direct answer being written; empty between uses */
+	int64_t date_s;          /* wall: of `date` */
+	char date[CLOCK_TEXT];
 	bool listening, stopping, freed;
 	bool telling; /* tell_stopped is deferred */
 	loop_fn *stopped;
 	void *stopped_arg;
 };
 
-enum gate_state { GATE_IDLE, GATE_HEAD, GATE_BODY, GATE_HANDED, GATE_LINGER, GATE_CLOSED };
+enum gate_state {
+	GATE_IDLE,
+	GATE_HEAD,
+	GATE_BODY,
+	GATE_HANDED, /* evhttp has the request */
+	GATE_DIRECT, /* `take` has it */
+	GATE_LINGER,
+	GATE_CLOSED
+};
 
 struct gate_conn {
 	struct gate *gate;
@@ -52,7 +72,11 @@ struct gate_conn {
 	SSL *ssl;                           /* NULL: plain */
 	struct event kick;                  /* run again, from the loop */
 	struct http_parser parser;
-	struct evbuffer *body; /* NULL, or what has come of it; counted in gate->bodies */
+	struct gate_terms terms; /* GATE_BODY: of this one */
+	struct evbuffer *body;   /* NULL, or what has come of it */
+	size_t held_bytes;       /* of terms.pot; 0: not in its list */
+	TAILQ_ENTRY(gate_conn) pot_entry;
+	struct gate_reply *reply; /* GATE_DIRECT: not answered yet; else NULL */
 
 	struct loop_timer timer;
 	uint64_t deadline_ms; /* 0: none. The timer may stand earlier */
@@ -67,9 +91,10 @@ struct gate_conn {
 	bool running;            /* a function of this file is above us */
 	bool greeted;            /* the TLS handshake is over */
 	bool replying;           /* GATE_HANDED: evhttp has begun to write */
-	bool close;              /* GATE_HANDED: the last request */
+	bool close;              /* GATE_HANDED, GATE_DIRECT: the last request */
+	bool old;                /* GATE_DIRECT: HTTP/1.0 */
 	bool whole_only;         /* GATE_HANDED: this client can take no stream */
-	bool head_only;          /* GATE_HANDED: it has asked with HEAD */
+	bool head_only;          /* GATE_HANDED, GATE_DIRECT: it has asked with HEAD */
 	bool ended;              /* the client sends no more */
 	bool held;               /* its input is full: not read until there is room */
 	bool doomed;             /* TLS could not begin */
@@ -88,6 +113,13 @@ void gate_conn_stop_all(struct gate *gate);
 
 void gate_conn_set_state(struct gate_conn *conn, enum gate_state state);
 void gate_conn_break(struct gate_conn *conn); /* evhttp did not do what it must */
+void gate_conn_go_on(struct gate_conn *conn); /* from the loop: its state was set from outside */
+bool gate_conn_is_alive(const struct gate_conn *conn);
+/* Moves all of output on to the client, with a deadline for what the kernel does not take at once.
+ * False when the connection was closed over it. */
+bool gate_conn_send(struct gate_conn *conn, struct evbuffer *output);
+/* All that can be done now; nothing below a function of gate_conn.c. */
+void gate_conn_answered(struct gate_conn *conn);
 
 /* gate_intake.c */
 /* Reads what has come, up to the end of a request, which evhttp then has. False when that was not
@@ -95,6 +127,18 @@ void gate_conn_break(struct gate_conn *conn); /* evhttp did not do what it must 
 bool gate_conn_feed(struct gate_conn *conn);
 void gate_conn_refuse(struct gate_conn *conn, int status, const char *reason);
 void gate_conn_drop_body(struct gate_conn *conn);
+
+/* gate_pot.c */
+/* Makes room for so many more bytes of this body; false when it is this one that must go. */
+bool gate_pot_take(struct gate_conn *conn, size_t length);
+void gate_pot_leave(struct gate_conn *conn); /* gives all of it back */
+
+/* gate_direct.c */
+/* Offers a whole request; false when nobody takes it. */
+bool gate_direct_take(struct gate_conn *conn);
+/* Offers one whose body is too large; the same. */
+bool gate_direct_over(struct gate_conn *conn);
+void gate_direct_gone(struct gate_conn *conn); /* nobody waits for its answer any more */
 
 /* gate_request.c */
 struct gate_fault {

@@ -50,9 +50,7 @@ static bool check_method(const char *method, struct gate_fault *fault)
 	return fault_set(fault, 501, "the method is unknown");
 }
 
-/* Where the path begins: behind the authority of an absolute-form target. It may be "" or "?...".
- */
-static const char *path_of(const char *target)
+const char *gate_path_of(const char *target)
 {
 	if (target[0] == '/')
 		return target;
@@ -67,7 +65,7 @@ static bool is_hex(char c)
 
 static bool check_target(const char *target, struct gate_fault *fault)
 {
-	const char *path = path_of(target);
+	const char *path = gate_path_of(target);
 	size_t path_length = strcspn(path, "?");
 
 	if (path[0] == '/' && path[1] == '/')
@@ -148,7 +146,7 @@ static bool is_left_out(const char *name, bool host_too)
 static void write_absolute(struct buf *out, const struct http_head *head, const char *method)
 {
 	const char *authority = strstr(head->target, "://") + 3;
-	const char *path = path_of(head->target);
+	const char *path = gate_path_of(head->target);
 	char *host = mem_bytes(authority, (size_t)(path - authority));
 	char *target = path[0] == '/' ? mem_string(path) : mem_printf("/%s", path);
 

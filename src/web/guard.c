@@ -61,48 +61,104 @@ bool guard_peer(struct web_request *request)
 
 /* ---- names ---- */
 
-static void add_host(struct buf *list, const char *host, size_t length)
+static bool is_port(const char *text, size_t length)
 {
-	while (length > 0 && (host[0] == ' ' || host[0] == '\t')) {
-		host++;
-		length--;
-	}
-	while (length > 0 && (host[length - 1] == ' ' || host[length - 1] == '\t'))
-		length--;
-	if (length == 0)
-		return;
 	for (size_t i = 0; i < length; i++)
-		buf_putc(
-		    list, host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] - 'A' + 'a') : host[i]);
-	buf_putc(list, ',');
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+	return length <= 5;
 }
 
-char *guard_host_list(const struct web_options *options)
+/* An address has many spellings: one is compared. */
+static bool clean_ipv6(const char *text, size_t length, char *out, size_t size)
 {
-	const char *more = options->allowed_hosts != NULL ? options->allowed_hosts : "";
+	struct in6_addr address;
+	char copy[INET6_ADDRSTRLEN + 1];
+
+	if (length >= sizeof(copy))
+		return false;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	return inet_pton(AF_INET6, copy, &address) == 1 &&
+	       inet_ntop(AF_INET6, &address, out, (socklen_t)size) != NULL;
+}
+
+bool guard_host_name(const char *text, size_t length, char *out, size_t size)
+{
+	const char *end =
+	    length > 0 && text[0] == '[' ? memchr(text, ']', length) : memchr(text, ':', length);
+	size_t name = end != NULL ? (size_t)(end - text) : length;
+	size_t behind = text[0] == '[' ? name + 1 : name; /* where the port's colon is */
+
+	if (length == 0 || (text[0] == '[' && end == NULL))
+		return false;
+	if (text[0] != '[' && clean_ipv6(text, length, out, size))
+		return true; /* bare, so without a port */
+	if (behind < length &&
+	    (text[behind] != ':' || !is_port(text + behind + 1, length - behind - 1)))
+		return false;
+	if (text[0] == '[')
+		return clean_ipv6(text + 1, name - 1, out, size);
+	if (name == 0 || name >= size)
+		return false;
+	for (size_t i = 0; i < name; i++) {
+		char c = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && strchr("-._", c) == NULL)
+			return false;
+		out[i] = c;
+	}
+	out[name] = '\0';
+	return true;
+}
+
+static bool add_host(struct buf *list, const char *text, size_t length)
+{
+	char name[GUARD_HOST];
+
+	if (!guard_host_name(text, length, name, sizeof(name)))
+		return false;
+	buf_printf(list, "%s,", name);
+	return true;
+}
+
+static bool add_hosts(struct buf *list, const char *more, struct err *err)
+{
+	while (*more != '\0') {
+		size_t length = strcspn(more, ","), from = strspn(more, " \t"), to = length;
+
+		while (to > from && (more[to - 1] == ' ' || more[to - 1] == '\t'))
+			to--;
+		if (from < to && !add_host(list, more + from, to - from)) {
+			err_set(err, "hosts_invalid",
+			    "EYES_ALLOWED_HOSTS: \"%.*s\" is not the name of a host",
+			    (int)(to - from < 200 ? to - from : 200), more + from);
+			err_field(err, "EYES_ALLOWED_HOSTS");
+			err_hint(err,
+			    "Such as scm.example.com, 192.0.2.7 or [2001:db8::7]: no "
+			    "http://, no path. A port may stand behind it; any is allowed.");
+			return false;
+		}
+		more += length + (more[length] == ',');
+	}
+	return true;
+}
+
+char *guard_host_list(const struct web_options *options, struct err *err)
+{
 	struct url own;
 	struct buf list;
 
 	buf_init(&list, 64 * 1024);
 	buf_puts(&list, ",localhost,");
-	for (unsigned i = 0; i < options->listen_count; i++) {
-		const char *text = options->listen[i].text, *colon = strrchr(text, ':');
-		size_t length = colon != NULL ? (size_t)(colon - text) : strlen(text);
-
-		if (length > 2 && text[0] == '[')
-			add_host(&list, text + 1, length - 2);
-		else
-			add_host(&list, text, length);
-	}
+	for (unsigned i = 0; i < options->listen_count; i++)
+		add_host(&list, options->listen[i].text, strlen(options->listen[i].text));
 	if (options->own_url != NULL && url_parse(&own, options->own_url, NULL))
 		add_host(&list, own.host, strlen(own.host));
-	while (*more != '\0') {
-		size_t length = strcspn(more, ",");
-
-		add_host(&list, more, length);
-		more += length + (more[length] == ',');
-	}
-	return buf_take(&list);
+	if (options->allowed_hosts == NULL || add_hosts(&list, options->allowed_hosts, err))
+		return buf_take(&list);
+	buf_free(&list);
+	return NULL;
 }
 
 static bool is_loopback(const char *host)
@@ -116,32 +172,40 @@ static bool is_loopback(const char *host)
 	return inet_pton(AF_INET, host, &four) == 1 && (ntohl(four.s_addr) >> 24) == 127;
 }
 
-/* Host without port and brackets, in lower case; false when it is not one. */
-static bool host_name(const char *value, char *out, size_t size)
+bool guard_host_allowed(const char *hosts, const char *value)
 {
-	const char *end = value[0] == '[' ? strchr(value, ']') : value + strcspn(value, ":");
-	const char *from = value[0] == '[' ? value + 1 : value;
+	char host[GUARD_HOST], listed[GUARD_HOST + 4];
 
-	if (end == NULL || end == from || (size_t)(end - from) >= size)
+	if (!guard_host_name(value, strlen(value), host, sizeof(host)))
 		return false;
-	for (size_t i = 0; from + i < end; i++)
-		out[i] = from[i] >= 'A' && from[i] <= 'Z' ? (char)(from[i] - 'A' + 'a') : from[i];
-	out[end - from] = '\0';
-	return strchr(out, ',') == NULL;
+	snprintf(listed, sizeof(listed), ",%s,", host);
+	return is_loopback(host) || strstr(hosts, listed) != NULL;
+}
+
+bool guard_host_known(struct web *web, const char *value)
+{
+	size_t length;
+
+	if (web->last_host[0] != '\0' && strcmp(web->last_host, value) == 0)
+		return true;
+	if (!guard_host_allowed(web->hosts, value))
+		return false;
+	length = strlen(value);
+	if (length < sizeof(web->last_host))
+		memcpy(web->last_host, value, length + 1);
+	return true;
 }
 
 bool guard_host(struct web_request *request)
 {
-	char host[256], listed[260];
+	const char *value = header(request, "Host");
 	struct err err = ERR_INIT;
+	char host[GUARD_HOST];
 
-	if (host_name(header(request, "Host"), host, sizeof(host))) {
-		snprintf(listed, sizeof(listed), ",%s,", host);
-		if (is_loopback(host) || strstr(request->web->hosts, listed) != NULL)
-			return true;
-	} else {
+	if (guard_host_known(request->web, value))
+		return true;
+	if (!guard_host_name(value, strlen(value), host, sizeof(host)))
 		host[0] = '\0';
-	}
 	err_set(&err, "host_denied",
 	    "this page was opened under a name that is not allowed: %.200s", host);
 	err_hop(&err, "browser");
@@ -157,20 +221,22 @@ bool guard_over_tls(struct web_request *request)
 	return strncmp(header(request, "Origin"), "https://", 8) == 0;
 }
 
-bool guard_origin(struct web_request *request, bool write)
+bool guard_same_origin(const char *origin, const char *site, const char *host, bool write)
 {
-	const char *origin = header(request, "Origin"), *site = header(request, "Sec-Fetch-Site");
 	const char *authority = strstr(origin, "://");
-	struct err err = ERR_INIT;
-	bool same = true;
 
 	if (site[0] != '\0' && strcmp(site, "same-origin") != 0 &&
 	    (write || strcmp(site, "none") != 0))
-		same = false;
-	if (origin[0] != '\0' &&
-	    (authority == NULL || strcasecmp(authority + 3, header(request, "Host")) != 0))
-		same = false;
-	if (same)
+		return false;
+	return origin[0] == '\0' || (authority != NULL && strcasecmp(authority + 3, host) == 0);
+}
+
+bool guard_origin(struct web_request *request, bool write)
+{
+	struct err err = ERR_INIT;
+
+	if (guard_same_origin(header(request, "Origin"), header(request, "Sec-Fetch-Site"),
+	        header(request, "Host"), write))
 		return true;
 	err_set(&err, "csrf", "another page asked for this");
 	err_hop(&err, "browser");
@@ -211,8 +277,11 @@ bool guard_session(struct web_request *request)
 	request->session =
 	    auth_check(request->web->auth, cookie, header(request, TOKEN_HEADER), &err);
 	crypto_cleanse(cookie, sizeof(cookie));
-	if (request->session != NULL)
+	if (request->session != NULL) {
+		snprintf(request->who, sizeof(request->who), "browser session %s at %s",
+		    request->session->id, request->address);
 		return true;
+	}
 	web_reply_err(request, 401, &err, NULL);
 	return false;
 }

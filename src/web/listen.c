@@ -13,15 +13,14 @@
 #include <unistd.h>
 
 #define BACKLOG 128
+#define LIST_MAX 16
 #define EMFILE_PAUSE_MS 200
 
 static void listen_again(void *arg)
 {
 	struct listening *listening = arg;
 
-	/* The first one is the control socket's. */
-	if (gate_has_room(listening == &listening->web->listening[0] ? listening->web->control_gate
-	                                                             : listening->web->gate))
+	if (gate_has_room(listening->gate))
 		evconnlistener_enable(listening->listener);
 }
 
@@ -49,7 +48,8 @@ static void accept_failed(struct evconnlistener *listener, void *evhttp)
 	}
 }
 
-static bool add_listener(struct web *web, struct evhttp *http, int fd, struct err *err)
+static bool add_listener(
+    struct web *web, struct evhttp *http, struct gate *gate, int fd, struct err *err)
 {
 	struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(http, fd);
 	struct listening *listening = &web->listening[web->listening_count];
@@ -57,6 +57,7 @@ static bool add_listener(struct web *web, struct evhttp *http, int fd, struct er
 	if (bound == NULL)
 		return err_set(err, "listen_failed", "the listening socket cannot be watched");
 	listening->web = web;
+	listening->gate = gate;
 	listening->listener = evhttp_bound_socket_get_listener(bound);
 	loop_timer_init(&listening->pause, web->loop, listen_again, listening);
 	evconnlistener_set_error_cb(listening->listener, accept_failed);
@@ -91,10 +92,11 @@ static bool listen_control(struct web *web, struct err *err)
 			close(fd);
 		return false;
 	}
-	return add_listener(web, web->control, fd, err);
+	return add_listener(web, web->control, web->control_gate, fd, err);
 }
 
-static bool listen_tcp(struct web *web, const struct web_listen *where, struct err *err)
+static bool listen_tcp(struct web *web, struct evhttp *http, struct gate *gate,
+    const struct web_listen *where, struct err *err)
 {
 	int on = 1, family = where->address.ss_family;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -108,7 +110,7 @@ static bool listen_tcp(struct web *web, const struct web_listen *where, struct e
 			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 		if (bind(fd, (const struct sockaddr *)&where->address, where->length) == 0 &&
 		    listen(fd, BACKLOG) == 0)
-			return add_listener(web, web->tcp, fd, err);
+			return add_listener(web, http, gate, fd, err);
 	}
 	failure = errno;
 	if (fd >= 0)
@@ -124,7 +126,7 @@ static bool listen_tcp(struct web *web, const struct web_listen *where, struct e
 }
 
 /* With the port that the system chose where 0 was asked for. */
-static void say_listening(const struct web *web, const char *text)
+static void say_listening(const struct web *web, const char *text, const char *message)
 {
 	struct evconnlistener *listener = web->listening[web->listening_count - 1].listener;
 	struct sockaddr_storage address;
@@ -141,26 +143,35 @@ static void say_listening(const struct web *web, const char *text)
 		snprintf(real, sizeof(real), "%.*s:%u", (int)(host - 2), text, port);
 		text = real;
 	}
-	log_info("web", "listening", log_str("address", text));
+	log_info("web", message, log_str("address", text));
 }
 
-bool listen_all(struct web *web, const struct web_options *options, struct err *err)
+/* All of a list; false when none of it can be had, or one that must be. */
+static bool listen_list(struct web *web, struct evhttp *http, struct gate *gate,
+    const struct web_listen *list, unsigned count, const char *message, struct err *err)
 {
 	unsigned listening = 0;
 
-	if (!listen_control(web, err))
-		return false;
-	for (unsigned i = 0; i < options->listen_count && i < 16; i++) {
-		if (listen_tcp(web, &options->listen[i], err)) {
-			say_listening(web, options->listen[i].text);
+	for (unsigned i = 0; i < count && i < LIST_MAX; i++) {
+		if (listen_tcp(web, http, gate, &list[i], err)) {
+			say_listening(web, list[i].text, message);
 			listening++;
-		} else if (!options->listen[i].may_fail) {
+		} else if (!list[i].may_fail) {
 			return false;
 		} else {
 			log_debug("web", "not listening", log_err(err));
 		}
 	}
-	return listening > 0 || options->listen_count == 0;
+	return listening > 0 || count == 0;
+}
+
+bool listen_all(struct web *web, const struct web_options *options, struct err *err)
+{
+	return listen_control(web, err) &&
+	       listen_list(web, web->tcp, web->gate, options->listen, options->listen_count,
+	           "listening", err) &&
+	       listen_list(web, web->events, web->events_gate, options->events_listen,
+	           options->events_listen_count, "listening for events", err);
 }
 
 void listen_end(struct web *web)

@@ -18,6 +18,7 @@ void web_request_free(struct web_request *request)
 {
 	TAILQ_REMOVE(&request->web->pending, request, entry);
 	json_decref(request->body);
+	free(request->answer);
 	free(request);
 }
 
@@ -28,19 +29,26 @@ static void body_free(const void *data, size_t length, void *arg)
 	free(arg);
 }
 
+const struct web_header web_page_headers[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Content-Security-Policy", CSP},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {NULL, NULL},
+};
+
 void web_send(struct web_request *request, int status, struct evbuffer *body)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
+	const struct web_header *header = web_page_headers;
 
 	if (evhttp_find_header(headers, "Cache-Control") == NULL)
 		evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	if (!request->control) {
-		evhttp_add_header(headers, "Content-Security-Policy", CSP);
-		evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
-		evhttp_add_header(headers, "Cross-Origin-Opener-Policy", "same-origin");
-		evhttp_add_header(headers, "Cross-Origin-Resource-Policy", "same-origin");
-	}
+	if (request->control)
+		evhttp_add_header(headers, header->name, header->value); /* of no page */
+	for (; !request->control && header->name != NULL; header++)
+		evhttp_add_header(headers, header->name, header->value);
 	evhttp_send_reply(request->http, status, http_reason(status), body);
 	web_request_free(request);
 }
@@ -85,22 +93,38 @@ void web_reply_json(struct web_request *request, int status, struct buf *body)
 	web_reply_text(request, status, "application/json", body);
 }
 
+void web_write_err(
+    struct json_writer *w, const char *name, const struct err *err, const struct http_trace *trace)
+{
+	struct buf hops;
+
+	json_open_object(w, name);
+	json_write_err_words(w, err);
+	if (trace != NULL) {
+		buf_init(&hops, 32 * 1024);
+		http_trace_json(trace, &hops);
+		json_write_raw(w, "trace", &hops);
+		buf_free(&hops);
+		/* What the other side showed says something only where that is the trouble. */
+		if (err->code != NULL &&
+		    (strncmp(err->code, "tls_", 4) == 0 || strcmp(err->code, "eyes_tls") == 0))
+			api_write_certificate(w, &trace->certificate);
+	}
+	json_close_object(w);
+}
+
 void web_reply_err(
     struct web_request *request, int status, const struct err *err, const struct http_trace *trace)
 {
 	struct json_writer w;
-	struct buf body, hops;
+	struct buf body;
 
 	buf_init(&body, 64 * 1024);
-	buf_init(&hops, 32 * 1024);
-	if (trace != NULL)
-		http_trace_json(trace, &hops);
 	json_writer_init(&w, &body);
 	json_open_object(&w, NULL);
-	json_write_err(&w, "error", err, trace != NULL ? &hops : NULL);
+	web_write_err(&w, "error", err, trace);
 	json_close_object(&w);
 	web_reply_json(request, status, &body);
-	buf_free(&hops);
 	buf_free(&body);
 }
 

@@ -50,6 +50,12 @@ static const struct route {
     {"GET", "/api/v1/machine", api_machine, FIRST},
     {"GET", "/api/v1/diagnosis", api_diagnosis, 0},
     {"GET", "/api/v1/repositories", api_repositories_get, 0},
+    {"GET", "/api/v1/repositories/{id}", api_repository_get, 0},
+    {"POST", "/api/v1/repositories/{id}/follow", api_repository_follow, 0},
+    {"POST", "/api/v1/repositories/{id}/webhook/rotate", api_webhook_rotate, 0},
+    {"POST", "/api/v1/repositories/{id}/webhook/by-hand", api_webhook_by_hand, 0},
+    {"POST", "/api/v1/webhooks/check", api_webhooks_check, WITH_BODY},
+    {"POST", "/api/v1/webhooks/repair", api_webhooks_repair, WITH_BODY},
     {"POST", "/api/v1/repositories/list", api_repositories_list, WITH_BODY},
     {"POST", "/api/v1/repositories/enable", api_repositories_enable, WITH_BODY},
     {"POST", "/api/v1/repositories/token", api_repositories_token, WITH_BODY},
@@ -57,6 +63,9 @@ static const struct route {
     {"GET", "/api/v1/queue", api_queue_get, 0},
     {"POST", "/api/v1/queue/retry", api_queue_retry, WITH_BODY},
     {"POST", "/api/v1/queue/drop", api_queue_drop, WITH_BODY},
+    {"GET", "/api/v1/relay", api_relay_get, 0},
+    {"POST", "/api/v1/relay/retry", api_relay_retry, WITH_BODY},
+    {"POST", "/api/v1/relay/drop", api_relay_drop, WITH_BODY},
 };
 
 static bool matches(const struct route *route, const char *path, char *id, size_t size)

@@ -2,12 +2,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "web/assets.h"
+#include "web/events.h"
 #include "web/web_internal.h"
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define NOTHING_MAX (1024 * 1024) /* bodies for what the events' listeners do not have */
 
 static const char *method_name(enum evhttp_cmd_type method)
 {
@@ -83,6 +86,13 @@ static void handle(struct web *web, struct evhttp_request *http, bool control)
 		route(request, method, path);
 }
 
+/* Everything that comes here is taken before. */
+static void handle_nothing(struct evhttp_request *http, void *arg)
+{
+	(void)arg;
+	evhttp_send_error(http, HTTP_NOTFOUND, NULL);
+}
+
 static void handle_control(struct evhttp_request *http, void *arg)
 {
 	handle(arg, http, true);
@@ -91,6 +101,13 @@ static void handle_control(struct evhttp_request *http, void *arg)
 static void handle_tcp(struct evhttp_request *http, void *arg)
 {
 	handle(arg, http, false);
+}
+
+/* What is answered without evhttp. */
+static bool take(
+    struct gate_reply *reply, const struct http_head *head, struct evbuffer *body, void *arg)
+{
+	return assets_take(reply, head, body, arg) || web_events_take(reply, head, body, arg);
 }
 
 /* ---- life ---- */
@@ -109,8 +126,12 @@ static struct evhttp *new_evhttp(
 
 struct web *web_new(const struct web_options *options, struct err *err)
 {
-	struct web *web = mem_zero(sizeof(*web));
+	char *hosts = guard_host_list(options, err);
+	struct web *web;
 
+	if (hosts == NULL)
+		return NULL;
+	web = mem_zero(sizeof(*web));
 	web->loop = options->loop;
 	web->service = options->service;
 	web->auth = options->auth;
@@ -124,15 +145,35 @@ struct web *web_new(const struct web_options *options, struct err *err)
 	web->eyes_url = mem_string(options->eyes_url != NULL ? options->eyes_url : "");
 	web->organization = mem_string(options->organization != NULL ? options->organization : "");
 	web->static_dir = mem_string(options->static_dir);
-	web->hosts = guard_host_list(options);
+	web->hosts = hosts;
+	web->assets = options->static_dir == NULL ? assets_new() : NULL;
 	TAILQ_INIT(&web->pending);
 	web->streams = streams_new(options->loop, options->bus, auth_sessions(options->auth));
+	web->inbox = options->inbox;
+	web->event_max = options->event_max > 0 ? options->event_max : WEB_BODY_MAX;
+	buf_init(&web->event_headers, 64 * 1024);
+	web->events_pot = web_events_pot(web->event_max, 2 * options->connections);
 	web->gate = gate_new(options->loop, &(struct gate_options){.body_max = WEB_BODY_MAX,
-	                                        .connections_max = options->connections});
+	                                        .connections_max = options->connections,
+	                                        .limit = web_events_limit,
+	                                        .over = web_events_over,
+	                                        .take = take,
+	                                        .refused = web_events_refused,
+	                                        .arg = web});
+	web->events_gate =
+	    gate_new(options->loop, &(struct gate_options){.body_max = WEB_EVENTS_SMALL,
+	                                .bodies_max = NOTHING_MAX,
+	                                .connections_max = options->connections,
+	                                .limit = web_events_limit,
+	                                .over = web_events_over,
+	                                .take = web_events_take_all,
+	                                .refused = web_events_refused,
+	                                .arg = web});
 	web->control_gate =
 	    gate_new(options->loop, &(struct gate_options){.body_max = WEB_BODY_MAX});
 	web->control = new_evhttp(web, web->control_gate, handle_control);
 	web->tcp = new_evhttp(web, web->gate, handle_tcp);
+	web->events = new_evhttp(web, web->events_gate, handle_nothing);
 	if (listen_all(web, options, err))
 		return web;
 	web_free(web);
@@ -153,14 +194,20 @@ void web_free(struct web *web)
 	listen_end(web);
 	gate_stop(web->gate, NULL, NULL);
 	gate_stop(web->control_gate, NULL, NULL);
+	gate_stop(web->events_gate, NULL, NULL);
 	evhttp_free(web->control);
 	evhttp_free(web->tcp);
+	evhttp_free(web->events);
+	gate_free(web->events_gate);
 	gate_free(web->control_gate);
 	gate_free(web->gate);
+	gate_pot_free(web->events_pot);
 	free(web->control_path);
 	free(web->eyes_url);
 	free(web->organization);
 	free(web->static_dir);
 	free(web->hosts);
+	assets_free(web->assets);
+	buf_free(&web->event_headers);
 	free(web);
 }

@@ -34,6 +34,7 @@ static const char *const topics[BUS_TOPICS] = {
     [BUS_ACCOUNT] = "account",
     [BUS_JOB] = "job",
     [BUS_LISTING] = "listing",
+    [BUS_EVENTS] = "events",
 };
 
 struct stream {
@@ -125,7 +126,8 @@ static void tell(struct streams *streams, enum bus_topic topic, uint64_t number)
 
 static bool is_frequent(enum bus_topic topic)
 {
-	return topic == BUS_RECENT || topic == BUS_QUEUE || topic == BUS_EYES;
+	return topic == BUS_RECENT || topic == BUS_QUEUE || topic == BUS_EYES ||
+	       topic == BUS_EVENTS;
 }
 
 /* Those whose session has ended, for whatever reason. */

@@ -13,9 +13,10 @@
 struct evconnlistener;
 struct evhttp;
 
-#define WEB_LISTENERS 20
+#define WEB_LISTENERS 40
 struct listening {
 	struct web *web;
+	struct gate *gate;               /* that it leads to */
 	struct evconnlistener *listener; /* evhttp's */
 	struct loop_timer pause;         /* after EMFILE */
 	struct log_limit limit;
@@ -29,12 +30,18 @@ struct web {
 	struct jobs *jobs;
 	struct listings *listings;
 	struct gate *gate, *control_gate; /* a full page does not lock the commands out */
+	struct gate *events_gate;         /* of the listeners for events only */
 	struct streams *streams;
-	struct evhttp *control, *tcp;
+	struct evhttp *control, *tcp, *events;
+	struct inbox *inbox; /* NULL: no events are taken */
+	size_t event_max;
+	struct gate_pot *events_pot; /* of gate and events_gate; NULL: their own */
+	struct buf event_headers;    /* empty between uses */
 	char *control_path, *eyes_url, *organization, *static_dir;
-	char *hosts; /* names that Host may have, each between commas: ",a,b," */
-	void (*settings)(
-	    void (*fn)(const char *, const char *, const char *, void *), void *, void *);
+	char *hosts;        /* names that Host may have, each between commas: ",a,b," */
+	char last_host[64]; /* the last Host that was allowed, as it came; "" at first */
+	struct assets *assets;
+	web_settings_fn *settings;
 	void *settings_arg;
 	void (*restart)(void *);
 	void *restart_arg;
@@ -42,6 +49,12 @@ struct web {
 	unsigned listening_count;
 	TAILQ_HEAD(, web_request) pending;
 };
+
+/* reply.c: what every answer has on TCP; on the control socket only the first. Ends with NULL. */
+struct web_header {
+	const char *name, *value;
+};
+extern const struct web_header web_page_headers[];
 
 /* listen.c */
 bool listen_all(struct web *web, const struct web_options *options, struct err *err);
@@ -52,7 +65,16 @@ bool guard_peer(struct web_request *request); /* control socket: whose process i
 bool guard_host(struct web_request *request); /* TCP: was the page opened under a name of ours */
 bool guard_origin(struct web_request *request, bool write); /* TCP: does our own page ask */
 bool guard_session(struct web_request *request);            /* TCP: cookie and page token */
-char *guard_host_list(const struct web_options *options);
+/* The names that Host may have; NULL with err hosts_invalid when an entry of EYES_ALLOWED_HOSTS is
+ * none. */
+char *guard_host_list(const struct web_options *options, struct err *err);
+/* "Name:8443", "[2001:DB8::7]:80", "2001:db8::7": without port and brackets, as it is compared. */
+#define GUARD_HOST 256
+bool guard_host_name(const char *text, size_t length, char *out, size_t size);
+bool guard_host_allowed(const char *hosts, const char *value);
+/* The same for the names of this server: whoever was let in last is not looked at again. */
+bool guard_host_known(struct web *web, const char *value);
+bool guard_same_origin(const char *origin, const char *site, const char *host, bool write);
 const char *guard_cookie(struct web_request *request, char *out, size_t size); /* "" when absent */
 bool guard_over_tls(struct web_request *request);
 
