@@ -138,8 +138,8 @@ $(BUILD)/flags: FORCE
 # From here on a part of the work may be to install the compiler, so make starts anew for the build.
 DEPS := $(srcdir)/packaging/install-deps
 BUILD_NOW = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
-BINARIES = EYES_SCM_BIN=$(CURDIR)/$(BUILD)/eyes-scm SIM_BITBUCKET_BIN=$(CURDIR)/$(BUILD)/sim-bitbucket \
-	SIM_EYES_BIN=$(CURDIR)/$(BUILD)/sim-eyes
+BINARIES = EYES_SCM_BIN=$(abspath $(BUILD))/eyes-scm SIM_BITBUCKET_BIN=$(abspath $(BUILD))/sim-bitbucket \
+	SIM_EYES_BIN=$(abspath $(BUILD))/sim-eyes
 RUN = BUILD_ROOT=$(CURDIR) $(srcdir)/tests/run
 
 demo:
@@ -158,7 +158,7 @@ fuzz:
 bench:
 	@$(DEPS) --bench
 	@+$(BUILD_NOW) all sims bench-programs
-	@$(BINARIES) BENCH_BIN=$(CURDIR)/$(BUILD)/tests/bench $(srcdir)/tests/bench/run
+	@$(BINARIES) BENCH_BIN=$(abspath $(BUILD))/tests/bench $(srcdir)/tests/bench/run
 
 lint:
 	@$(RUN) format layers lint

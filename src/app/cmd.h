@@ -54,7 +54,10 @@ struct cmd {
 extern const struct cmd cmd_account_set, cmd_account_show;
 extern const struct cmd cmd_server_add, cmd_server_list, cmd_server_remove;
 extern const struct cmd cmd_repo_list, cmd_repo_enable, cmd_repo_disable, cmd_repo_set_token;
+extern const struct cmd cmd_webhook_list, cmd_webhook_check, cmd_webhook_repair, cmd_webhook_rotate,
+    cmd_webhook_by_hand;
 extern const struct cmd cmd_queue_list, cmd_queue_retry, cmd_queue_drop;
+extern const struct cmd cmd_events_list, cmd_events_retry, cmd_events_drop;
 extern const struct cmd cmd_status, cmd_setup_code;
 
 /*

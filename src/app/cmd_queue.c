@@ -1,7 +1,6 @@
 #include "app/cmd.h"
-#include "app/cmd_output.h"
+#include "app/cmd_number.h"
 #include "app/table.h"
-#include <string.h>
 
 /* ---- list ---- */
 
@@ -48,14 +47,10 @@ static void show_queue(const json_t *document)
 		fputs("Only the first ones are listed.\n", stderr);
 }
 
-static bool check_state(const struct cmd_call *call, struct err *err)
+static bool check_list(const struct cmd_call *call, struct err *err)
 {
-	const char *state = call->flag[CMD_STATE];
-
-	if (state == NULL || strcmp(state, "waiting") == 0 || strcmp(state, "blocked") == 0 ||
-	    strcmp(state, "dead") == 0)
-		return true;
-	return err_set(err, "usage", "--state is one of waiting, blocked, dead");
+	return cmd_check_state(
+	    call, (const char *const[]){"waiting", "blocked", "dead", NULL}, err);
 }
 
 static int queue_list(const struct cmd_call *call)
@@ -70,30 +65,9 @@ static int queue_list(const struct cmd_call *call)
 
 /* ---- retry and drop ---- */
 
-static bool parse_id(const char *text, json_int_t *id)
-{
-	size_t digits = strspn(text, "0123456789");
-
-	*id = 0;
-	if (digits == 0 || digits > 18 || text[digits] != '\0')
-		return false;
-	for (; *text != '\0'; text++)
-		*id = *id * 10 + (*text - '0');
-	return true;
-}
-
 static bool check_id(const struct cmd_call *call, struct err *err)
 {
-	json_int_t id;
-
-	if (call->word_count == 0)
-		return call->flag[CMD_ALL] != NULL ||
-		       err_set(err, "usage", "which one? an ID of \"queue list\", or --all");
-	if (call->flag[CMD_ALL] != NULL)
-		return err_set(err, "usage", "either an ID or --all");
-	if (!parse_id(call->words[0], &id))
-		return err_set(err, "usage", "an ID is a number, as in \"queue list\"");
-	return true;
+	return cmd_check_number(call, "queue list", err);
 }
 
 static void show_retried(const json_t *document)
@@ -109,31 +83,14 @@ static void show_dropped(const json_t *document)
 	puts("Dropped");
 }
 
-static int post(const struct cmd_call *call, const char *path, cmd_show_fn *show)
-{
-	struct control_request request = {.method = "POST", .path = path};
-	json_t *body = json_object();
-	json_int_t id;
-	int exit_code;
-
-	if (call->word_count > 0 && parse_id(call->words[0], &id))
-		json_object_set_new(body, "id", json_integer(id));
-	else
-		json_object_set_new(body, "all", json_true());
-	request.body = body;
-	exit_code = cmd_run(call, &request, show, NULL);
-	json_decref(body);
-	return exit_code;
-}
-
 static int queue_retry(const struct cmd_call *call)
 {
-	return post(call, "/api/v1/queue/retry", show_retried);
+	return cmd_post_number(call, "/api/v1/queue/retry", show_retried);
 }
 
 static int queue_drop(const struct cmd_call *call)
 {
-	return post(call, "/api/v1/queue/drop", show_dropped);
+	return cmd_post_number(call, "/api/v1/queue/drop", show_dropped);
 }
 
 const struct cmd cmd_queue_list = {
@@ -142,7 +99,7 @@ const struct cmd cmd_queue_list = {
     .usage = "[--state waiting|blocked|dead]",
     .help = "updates that are not delivered, and why",
     .allowed = 1 << CMD_STATE,
-    .check = check_state,
+    .check = check_list,
     .run = queue_list,
 };
 

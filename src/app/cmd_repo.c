@@ -1,13 +1,13 @@
 #include "app/cmd.h"
 #include "app/cmd_input.h"
 #include "app/cmd_output.h"
+#include "app/cmd_webhook.h"
 #include "app/table.h"
 #include <string.h>
 
 enum { REPOSITORIES_MAX = 500 };
 
-/* "PROJECT/SLUG", nothing else. */
-static bool check_names(const struct cmd_call *call, struct err *err)
+bool cmd_check_names(const struct cmd_call *call, struct err *err)
 {
 	for (unsigned i = 0; i < call->word_count; i++) {
 		const char *word = call->words[i], *slash = strchr(word, '/');
@@ -110,6 +110,7 @@ static void put_good(const json_t *result, const char *what)
 		printf(", %lld waiting update%s ended", cmd_number(result, "ended"),
 		    cmd_plural(cmd_number(result, "ended")));
 	putchar('\n');
+	cmd_put_events(result);
 }
 
 static void put_bad(const json_t *result)
@@ -213,12 +214,13 @@ const struct cmd cmd_repo_enable = {
     .group = "repo",
     .verb = "enable",
     .usage = "PROJECT/SLUG... [--server URL] --token-file FILE|-",
-    .help = "check the token with the server, keep it, sealed, and set statuses from now on",
+    .help = "check the token with the server, keep it, sealed, set statuses from now on, and make\n"
+            "      the webhook for the events",
     .allowed = 1 << CMD_SERVER | 1 << CMD_TOKEN_FILE,
     .required = 1 << CMD_TOKEN_FILE,
     .words_low = 1,
     .words_high = REPOSITORIES_MAX,
-    .check = check_names,
+    .check = cmd_check_names,
     .run = repo_enable,
 };
 
@@ -226,11 +228,11 @@ const struct cmd cmd_repo_disable = {
     .group = "repo",
     .verb = "disable",
     .usage = "PROJECT/SLUG... [--server URL]",
-    .help = "set no statuses any more, and forget the token",
+    .help = "set no statuses any more, delete the webhook, and forget the token",
     .allowed = 1 << CMD_SERVER,
     .words_low = 1,
     .words_high = REPOSITORIES_MAX,
-    .check = check_names,
+    .check = cmd_check_names,
     .run = repo_disable,
 };
 
@@ -243,6 +245,6 @@ const struct cmd cmd_repo_set_token = {
     .required = 1 << CMD_TOKEN_FILE,
     .words_low = 1,
     .words_high = REPOSITORIES_MAX,
-    .check = check_names,
+    .check = cmd_check_names,
     .run = repo_set_token,
 };

@@ -88,6 +88,24 @@ static void put_counts(
 	putchar('\n');
 }
 
+/* Only where there is something to pass on. */
+static void put_events(const json_t *events)
+{
+	const json_t *counts = json_object_get(events, "counts");
+	char when[CMD_TIME];
+
+	if (!json_is_object(events))
+		return;
+	put_row("Events");
+	put_part("", cmd_string(events, "state"));
+	printf(
+	    ": %lld waiting, %lld dead", cmd_number(counts, "waiting"), cmd_number(counts, "dead"));
+	put_part(", last taken ", cmd_time(events, "last_ok", when));
+	put_part("; ", cmd_string(events, "message"));
+	put_part("; next try ", cmd_time(events, "next_try", when));
+	putchar('\n');
+}
+
 static void put_store(const json_t *document)
 {
 	const json_t *store = json_object_get(document, "store");
@@ -158,6 +176,7 @@ static void show_status(const json_t *document)
 	put_servers(json_object_get(document, "servers"));
 	put_counts("Repositories", json_object_get(document, "repositories"), REPOSITORIES, 3);
 	put_counts("Queue", counts != NULL ? counts : queue, QUEUE, 5);
+	put_events(json_object_get(document, "events"));
 	put_store(document);
 	put_updates(json_object_get(document, "updates"));
 	put_problems(json_object_get(document, "problems"));

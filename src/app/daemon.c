@@ -3,9 +3,12 @@
 
 #include "app/cmd_output.h"
 #include "app/pid_file.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,11 +64,30 @@ void daemon_harden(void)
 #endif
 }
 
-static bool read_report(int fd, struct report *report)
+/* Whether there is something to read before the deadline (monotonic ms). */
+static bool comes(int fd, uint64_t deadline_ms)
 {
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	uint64_t now_ms;
+	int n;
+
+	do {
+		now_ms = clock_monotonic_ms();
+		n = now_ms < deadline_ms ? poll(&poll_fd, 1, (int)(deadline_ms - now_ms)) : 0;
+	} while (n < 0 && errno == EINTR);
+	return n != 0;
+}
+
+/* late: the deadline passed before it was whole. */
+static bool read_report(int fd, struct report *report, uint32_t wait_ms, bool *late)
+{
+	uint64_t deadline_ms = clock_monotonic_ms() + wait_ms;
 	size_t have = 0;
 
 	while (have < sizeof(*report)) {
+		*late = !comes(fd, deadline_ms);
+		if (*late)
+			return false;
 		ssize_t n = read(fd, (char *)report + have, sizeof(*report) - have);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -90,13 +112,27 @@ static void describe_end(pid_t child, struct err *err)
 	err_hint(err, "without --daemon it says more");
 }
 
-static void __attribute__((noreturn)) wait_for_child(int fd, pid_t child)
+/* It neither works nor ends. Whoever started it is told that it does not run: so be it. The store
+ * stands that, as it stands a power cut. */
+static void end_late_child(pid_t child, uint32_t wait_ms, struct err *err)
+{
+	kill(child, SIGKILL);
+	err_set(err, "start", "was not ready after %g s, and was ended", wait_ms / 1000.0);
+	err_hint(
+	    err, "without --daemon it says more; look at the disk of the state folder as well");
+}
+
+static void __attribute__((noreturn)) wait_for_child(int fd, pid_t child, uint32_t wait_ms)
 {
 	struct report report = {.ready = false};
+	bool late = false;
 
-	if (!read_report(fd, &report)) {
+	if (!read_report(fd, &report, wait_ms, &late)) {
 		memset(&report, 0, sizeof(report));
-		describe_end(child, &report.err);
+		if (late)
+			end_late_child(child, wait_ms, &report.err);
+		else
+			describe_end(child, &report.err);
 	}
 	if (!report.ready)
 		cmd_print_error(false, &report.err);
@@ -105,7 +141,7 @@ static void __attribute__((noreturn)) wait_for_child(int fd, pid_t child)
 }
 
 /* Returns in the child. */
-static bool detach_now(struct err *err)
+static bool detach_now(uint32_t wait_ms, struct err *err)
 {
 	int fds[2], null;
 	pid_t child;
@@ -124,7 +160,7 @@ static bool detach_now(struct err *err)
 	}
 	if (child > 0) {
 		close(fds[1]);
-		wait_for_child(fds[0], child);
+		wait_for_child(fds[0], child, wait_ms);
 	}
 	close(fds[0]);
 	report_fd = fds[1];
@@ -139,10 +175,10 @@ static bool detach_now(struct err *err)
 	return true;
 }
 
-bool daemon_begin(bool detach, const char *path, struct err *err)
+bool daemon_begin(bool detach, uint32_t wait_ms, const char *path, struct err *err)
 {
 	umask(077);
-	if (detach && !detach_now(err))
+	if (detach && !detach_now(wait_ms, err))
 		return false;
 	return path == NULL || pid_file_take(&pid_file, path, err);
 }

@@ -12,12 +12,15 @@
 #define APP_DAEMON_H
 
 #include "base/err.h"
+#include <stdint.h>
 
 /* No core dumps, no reading of our memory by others of the same user, and no standard stream that
  * is closed. For commands too, before anything is opened. */
 void daemon_harden(void);
-/* pid_file may be NULL; absolute. Returns in the process that is to work. */
-bool daemon_begin(bool detach, const char *pid_file, struct err *err)
+/* pid_file may be NULL; absolute. Returns in the process that is to work. The parent ends a child
+ * that is not ready, nor gone, after wait_ms. */
+#define DAEMON_WAIT_MS 30000
+bool daemon_begin(bool detach, uint32_t wait_ms, const char *pid_file, struct err *err)
     __attribute__((warn_unused_result));
 /* Everything is open: the parent leaves with 0, log and standard streams leave the terminal. */
 void daemon_ready(void);

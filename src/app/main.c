@@ -46,7 +46,7 @@ static int start(const struct options *options, const struct problems *warnings)
 	log_set_level((enum log_level)options->log_level);
 	log_set_format((enum log_format)options->log_format);
 	log_warnings(warnings);
-	if (daemon_begin(options->detach, options->pid_file, &err))
+	if (daemon_begin(options->detach, DAEMON_WAIT_MS, options->pid_file, &err))
 		code = run(options);
 	else
 		daemon_failed(&err);
