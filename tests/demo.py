@@ -3,10 +3,12 @@
 
 Starts a simulated Eyes server and a simulated Bitbucket on this machine, and the real program between them. Prints the
 address of the wizard with the key and the token to paste there; once a repository is enabled, lets Eyes announce that
-the visual tests of a commit run, then that they passed, and shows what appears on the commit in Bitbucket, until Ctrl-C.
+the visual tests of a commit run, then that they passed, and shows what appears on the commit in Bitbucket. Then somebody
+pushes while Eyes takes no events: the push waits on disk and reaches Eyes later; and a webhook that was deleted by hand
+comes back. Until Ctrl-C.
 
 ONCE=1 does the same without a person: it sets the program up with its own commands, and the exit code is 0 only when
-the right statuses arrived. Everything is in one temporary folder and ends with this program.
+the right statuses and the push arrived. Everything is in one temporary folder and ends with this program.
 """
 
 import json
@@ -15,9 +17,11 @@ import pathlib
 import shlex
 import signal
 import socket
+import ssl
 import sys
 import time
 import urllib.parse
+import urllib.request
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
@@ -104,6 +108,9 @@ def start(world):
     world.bitbucket.setup(projects=[{"key": "SHOP", "name": "Shop"}], repositories=[
         {"project": "SHOP", "slug": "web-shop", "name": "Web shop", "commits": [COMMIT]},
         {"project": "SHOP", "slug": "api", "name": "API", "commits": [COMMIT]}])
+    relay = harness.free_port()
+    world.settings.update(EYES_EVENTS="relay", EYES_EVENTS_LISTEN=f"127.0.0.1:{relay}",
+                          EYES_SCM_PROXY_URL=f"http://127.0.0.1:{relay}")
     world.start_daemon(*([] if ONCE else ["--listen", f"localhost:{page_port()}"]))
     for name, text in (("key.txt", world.key), ("token.txt", world.token), ("ca.pem", world.bitbucket.ca.read_text())):
         path = world.file(name, text + "\n")
@@ -159,6 +166,46 @@ def play(world):
     return watch
 
 
+def arrived(world, push):
+    """The push as Eyes has it, or None."""
+    return next((event for event in world.eyes.control("GET", "events")["events"]
+                 if event["request_id"] == push["request_ids"][0]), None)
+
+
+def push_while_eyes_is_down(world):
+    """Nothing that Bitbucket told is lost."""
+    say("\nNow Eyes takes no events for a while (it answers 503), and a developer pushes to the branch:")
+    rule = world.eyes.fault("status", status=503, match={"path": "/api/externals/bitbucket/events"})
+    push = world.bitbucket.control("POST", "push", {"repository": REPOSITORY, "ref": BRANCH})
+    harness.wait_for(lambda: world.eyes.hits(rule), lambda: f"Eyes is told of the push\n{world.tail()}")
+    command(world, "events", "list")
+    if arrived(world, push):
+        raise AssertionError("the event arrived although Eyes took none")
+    if not ONCE:
+        time.sleep(3)
+    began = time.monotonic()
+    world.eyes.heal()
+    event = harness.wait_for(lambda: arrived(world, push), lambda: f"the push reaches Eyes\n{world.tail()}")
+    say(f"\n  Eyes takes events again: {event['event']} arrived {time.monotonic() - began:.1f} s later, unchanged.")
+
+
+def webhook_comes_back(world):
+    """Somebody deletes the webhook in Bitbucket by hand."""
+    [hook] = world.bitbucket.control("GET", f"webhooks?repository={REPOSITORY}")["webhooks"]
+    say(f"\nSomebody deletes webhook {hook['id']} of {REPOSITORY} in Bitbucket. It comes back within an hour; at once with:")
+    url = f"{world.bitbucket.address}/rest/api/1.0/projects/{REPOSITORY.replace('/', '/repos/')}/webhooks/{hook['id']}"
+    request = urllib.request.Request(url, method="DELETE", headers={
+        "Authorization": f"Bearer {world.token}", "X-Atlassian-Token": "no-check"})
+    context = ssl.create_default_context(cafile=str(world.bitbucket.ca))
+    with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+        if answer.status != 204:
+            raise AssertionError(f"Bitbucket answers {answer.status} to deleting the webhook")
+    command(world, "webhook", "check", REPOSITORY)
+    [again] = world.bitbucket.control("GET", f"webhooks?repository={REPOSITORY}")["webhooks"]
+    if again["id"] == hook["id"] or again["url"] != hook["url"]:
+        raise AssertionError(f"it is not back as it was: {again}")
+
+
 def stay(world, watch):
     """Until Ctrl-C: shows whatever else is announced."""
     project, slug = REPOSITORY.split("/")
@@ -198,6 +245,8 @@ def main():
         else:
             wizard(world, listening)
         watch = play(world)
+        push_while_eyes_is_down(world)
+        webhook_comes_back(world)
         if not ONCE:
             stay(world, watch)
     except KeyboardInterrupt:
@@ -212,7 +261,7 @@ def main():
     if wrong:
         raise SystemExit("demo: " + "\n".join(wrong))
     if ONCE:
-        say("\nThe right statuses arrived, and everything has stopped.")
+        say("\nThe right statuses and the push arrived, and everything has stopped.")
 
 
 if __name__ == "__main__":

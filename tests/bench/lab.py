@@ -225,6 +225,16 @@ def load(folder, url, script, connections, seconds, cores):
     return float(rate[1]), used * 1e6 / max(1, int(count[1])), int(count[1])
 
 
+def post_events(targets, connections, count, *more):
+    """What tests/bench/post_events.c prints; all events must have been accepted."""
+    with on(OTHERS):
+        done = subprocess.run([BENCH / "post_events", "--connections", str(connections), "--count", str(count), *more],
+                              input="".join(f"{target}\n" for target in targets), capture_output=True, text=True, timeout=90)
+    if done.returncode:
+        raise AssertionError(f"post_events: {done.returncode}: {done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
 class Served:
     """What a server on the measured core does under load: requests/s, its CPU microseconds a request, the share of
     its core that it used, the share in which something else had it, and the CPU microseconds of wrk a request."""

@@ -1,5 +1,6 @@
 """The measurements of the benchmark. Each function measures one thing and adds its rows to the table."""
 
+import json
 import os
 import pathlib
 import re
@@ -10,7 +11,7 @@ import time
 
 import lab as bench
 from lab import lab, wait_for
-from web import COOKIE, TOKEN_HEADER, Browser  # lab has shown the way
+from web import COOKIE, TOKEN_HEADER, Browser, web_port  # lab has shown the way
 
 UPDATES = int(os.environ.get("BENCH_UPDATES") or 1_000_000)
 CONNECTIONS = 64
@@ -478,4 +479,75 @@ end
     table.add("... memory", f"RSS {rss:.1f} MB, RssAnon {anon:.1f} MB")
 
 
-ROWS = {row.__name__: row for row in (control, store, road, start, latency, scale, idle, rate, web)}
+# ---- events ----
+
+EVENT_REPOSITORIES, EVENT_COUNT = 8, 150_000
+EVENT_GOALS = ((64, 30_000, 5), (256, 45_000, None))  # connections, events/s, p99 in ms
+
+
+def events(table):
+    """Signed events over plain HTTP, each answered with 202 once it is on disk. The goal is about taking them in alone:
+    Eyes takes none meanwhile, they wait. Then how fast the backlog reaches it, and both at once."""
+    for connections, goal, goal_ms in EVENT_GOALS:
+        with lab(EYES_EVENTS="relay", EYES_HTTP_CONNECTIONS=300, EYES_STORE_SIZE="4G", **BIG) as world:
+            set_up(world, EVENT_REPOSITORIES)
+            targets = event_targets(world)
+            world.eyes.fault("status", status=503, match={"path": "/api/externals/bitbucket/events"})
+            bench.post_events(targets, connections, 2000)
+            pid, commits = world.daemon.pid, world.histogram(COMMIT)
+            before, robbed = bench.cpu_us(pid), bench.robbed_us(pid)
+            seen = bench.post_events(targets, connections, EVENT_COUNT)
+            if event_counts(world)["waiting"] < EVENT_COUNT:
+                raise AssertionError(f"Eyes was to take none: {event_counts(world)}")
+            us = (bench.cpu_us(pid) - before) / EVENT_COUNT
+            robbed = (bench.robbed_us(pid) - robbed) / 1e6 / seen["seconds"]
+            commits = [after - begin for after, begin in zip(world.histogram(COMMIT), commits)]
+            table.add(f"events, {connections} connections, durable, Eyes holds",
+                      f"{seen['per_second']:,.0f}/s, CPU {us:.1f} us, core busy {us * seen['per_second'] / 1e6:.0%}"
+                      f"{f', robbed {robbed:.0%}' if robbed > 0.02 else ''}", f">= {goal:,}/s", goal / seen["per_second"])
+            p50, p99 = (seen["latency_us"][name] / 1000 for name in ("p50", "p99"))
+            table.add("... 202 after", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms", *((f"p99 <= {goal_ms} ms", p99 / goal_ms)
+                                                                             if goal_ms else ()))
+            table.add("... commits", f"{commits[0] / 10 / seen['seconds']:.0f}% of the time, {commits[0] / commits[1]:.2f} ms"
+                      f" for {EVENT_COUNT / commits[1]:.0f} events")
+            if goal_ms:
+                passed_on(table, world)
+                both_at_once(table, world, targets, connections)
+
+
+def event_targets(world):
+    """What post_events reads: a line for each repository."""
+    lines, port = [], web_port(world)
+    for row in json.loads(world.api("GET", f"/api/v1/repositories?limit={EVENT_REPOSITORIES}")[1])["repositories"]:
+        secret = json.loads(world.api("POST", f"/api/v1/repositories/{row['id']}/webhook/by-hand", {})[1])["secret"]
+        lines.append(f"http://127.0.0.1:{port}/api/bitbucket-events-proxy/{row['id']} {secret} {row['project']}/{row['slug']}")
+    return lines
+
+
+def event_counts(world):
+    return json.loads(world.api("GET", "/api/v1/relay")[1])["counts"]
+
+
+def both_at_once(table, world, targets, connections):
+    """Taken in and passed on beside it, by one core; sim-eyes and the client share the other one."""
+    before = bench.cpu_us(world.daemon.pid)
+    seen = bench.post_events(targets, connections, EVENT_COUNT // 3)
+    us, waiting = (bench.cpu_us(world.daemon.pid) - before) / (EVENT_COUNT // 3), event_counts(world)["waiting"]
+    table.add("... while others are passed on", f"{seen['per_second']:,.0f}/s in, p99 {seen['latency_us']['p99'] / 1000:.2f} ms,"
+              f" {max(0, EVENT_COUNT // 3 - waiting) / seen['seconds']:,.0f}/s out, CPU {us:.1f} us an event taken in")
+    wait_for(lambda: event_counts(world)["waiting"] == 0, world.tail, SLOW_SECONDS)
+
+
+def passed_on(table, world):
+    """The backlog, in order for each repository, over TLS to sim-eyes, which looks at each."""
+    pid = world.daemon.pid
+    world.eyes.heal()
+    world.api("POST", "/api/v1/relay/retry", {"all": True})
+    wait_for(lambda: event_counts(world)["waiting"] < EVENT_COUNT, world.tail, SLOW_SECONDS)
+    count, before, begin = event_counts(world)["waiting"], bench.cpu_us(pid), time.monotonic()
+    wait_for(lambda: event_counts(world)["waiting"] == 0, lambda: f"{event_counts(world)}\n{world.tail()}", SLOW_SECONDS)
+    took = time.monotonic() - begin
+    table.add("... passed on to Eyes", f"{count / took:,.0f}/s, CPU {(bench.cpu_us(pid) - before) / count:.1f} us an event")
+
+
+ROWS = {row.__name__: row for row in (control, store, road, start, latency, scale, idle, rate, web, events)}

@@ -133,7 +133,7 @@ class Sim:
 
     @property
     def url(self):
-        return f"http{'' if self.plain else 's'}://localhost:{self.port}"
+        return f"http{'' if self.plain else 's'}://{self.world.host}:{self.port}"
 
     @property
     def ca(self):
@@ -240,7 +240,50 @@ class Bitbucket(Sim):
     def posts(self, since=0):
         """The writes of statuses that arrived, whatever became of them."""
         return [request for request in self.requests(since=since)
-                if request["method"] == "POST" and not request["target"].startswith("/sim/")]
+                if request["method"] == "POST" and not request["target"].startswith("/sim/")
+                and "/webhooks" not in request["target"]]
+
+    # ---- webhooks and events (tests/sim/sim_bitbucket_hooks.h) ----
+
+    def webhooks(self, repository=""):
+        return self.control("GET", "webhooks?repository=" + urllib.parse.quote(repository))["webhooks"]
+
+    def push(self, repository="PRJ/web", **more):
+        """A push as a user does it; what it says goes to wait_delivered()."""
+        return self.control("POST", "push", {"repository": repository, **more})
+
+    def pull_request(self, action, repository="PRJ/web", **more):
+        return self.control("POST", "pull-request", {"repository": repository, "action": action, **more})
+
+    def deliveries(self, **filters):
+        return self.control("GET", "deliveries?" + urllib.parse.urlencode(filters))["deliveries"]
+
+    def redeliver(self, **which):
+        """Sends what was delivered once more, as a proxy before the target may do."""
+        return self.control("POST", "redeliver", which)
+
+    def wait_delivered(self, fired, seconds=None):
+        """The deliveries that push(), pull_request() or redeliver() began, once all of them are over."""
+        def over():
+            said = self.control("GET", f"deliveries?since={fired['since']}")
+            return said["last"] >= fired["since"] + fired["deliveries"] and not said["pending"] and said["deliveries"]
+        return wait_for(over, lambda: f"{fired['deliveries']} deliveries are over: {self.state()['deliveries']}\n"
+                        + self.world.tail(), seconds)[:fired["deliveries"]]
+
+    def rest(self, method, path, body=None, token=None, **headers):
+        """A REST call of an administrator: status, headers and the answer's JSON (None for an empty one). Redirects are
+        not followed."""
+        connection = self.connect()
+        try:
+            connection.request(method, self.context + "/rest/" + path, None if body is None else json.dumps(body),
+                               {"Content-Type": "application/json", "X-Atlassian-Token": "no-check",
+                                "Authorization": f"Bearer {token or self.world.token}", **headers})
+            answer = connection.getresponse()
+            text = answer.read()
+            is_json = text and "json" in (answer.getheader("Content-Type") or "")
+            return answer.status, answer.headers, json.loads(text) if is_json else text.decode() or None
+        finally:
+            connection.close()
 
     def wait_status(self, commit, state, key="tests/applitools", seconds=None):
         wait_for(lambda: self.status(commit, key) == state,
@@ -308,6 +351,20 @@ class Eyes(Sim):
         self.batches([{"id": id, "pointerId": pointer, **more}])
 
 
+    def event_address(self, server="localhost", **query):
+        """Where Bitbucket's events go without a relay."""
+        query = urllib.parse.urlencode({"orgId": ORGANIZATION, "serverId": server, **query})
+        return f"{self.url}/api/externals/bitbucket/events?{query}"
+
+    def events(self, **filters):
+        """What arrived, in order; pings too."""
+        return self.control("GET", "events?" + urllib.parse.urlencode(filters))["events"]
+
+    def wait_events(self, count, seconds=None, **filters):
+        return wait_for(lambda: len(self.events(**filters)) >= count and self.events(**filters),
+                        lambda: f"{count} events reach Eyes, {len(self.events(**filters))} did\n{self.world.tail()}", seconds)
+
+
 class Answer:
     """What a command said."""
 
@@ -372,6 +429,7 @@ class World:
         self.secrets = set()
         self.daemon, self.daemon_count, self.answers = None, 0, 0
         self.extra, self.sims = [], []
+        self.host = "localhost"  # how the simulators are called
         self.expected_violations = []
         self.token = self.secret("token")
         self.key = self.secret("key")

@@ -9,7 +9,8 @@ from harness import E2E, EYES_SCM, UnixConnection, sha, wait_for
 EVERY = (("account", "show"), ("account", "set", "--key-file", "-"), ("server", "add", "https://localhost"), ("server", "list"),
          ("server", "remove", "https://localhost"), ("repo", "list"), ("repo", "enable", "PRJ/web", "--token-file", "-"),
          ("repo", "disable", "PRJ/web"), ("repo", "set-token", "PRJ/web", "--token-file", "-"), ("queue", "list"),
-         ("queue", "retry", "--all"), ("queue", "retry", "1"), ("queue", "drop", "1"), ("status",))
+         ("queue", "retry", "--all"), ("queue", "retry", "1"), ("queue", "drop", "1"), ("events", "list"),
+         ("events", "retry", "--all"), ("events", "drop", "1"), ("status",))
 
 
 class ExitCodes(E2E):
@@ -35,7 +36,7 @@ class ExitCodes(E2E):
         world = self.world()
         wrong = (("frobnicate",), ("repo",), ("repo", "enabel", "PRJ/web"), ("repo", "enable"), ("repo", "enable", "PRJ/web"),
                  ("repo", "enable", "web", "--token-file", "-"), ("server", "add"), ("server", "add", "a", "b"), ("account", "set"),
-                 ("queue", "list", "--state", "purple"), ("queue", "retry"), ("queue", "retry", "x"), ("queue", "drop"),
+                 ("queue", "list", "--state", "purple"), ("events", "list", "--state", "blocked"), ("events", "drop"), ("queue", "retry"), ("queue", "retry", "x"), ("queue", "drop"),
                  ("queue", "drop", "1", "2"), ("status", "--token-file", "-"), ("status", "--nonsense"), ("status", "extra"),
                  ("repo", "list", "--server"), ("status", "--pid-file", "x"))
         for words in wrong:
@@ -251,7 +252,8 @@ class Status(E2E):
         world = self.ready_world()
         entries = world.get("audit")["entries"]
         self.assertGreaterEqual(len(entries), 3)
-        self.assertRegex(entries[0]["who"], r"\(uid \d+\) on the control socket")
+        self.assertRegex(entries[0]["who"], r"^\S+ \(uid \d+\)$")
+        self.assertEqual(entries[0]["from"], "control socket")
         self.assertIn("PRJ/web", " ".join(entry["subject"] for entry in entries))
 
     def test_columns_are_aligned(self):

@@ -100,6 +100,11 @@ class Certificates(E2E):
 class Proxy(E2E):
     USER = "proxy-user"
 
+    def world(self, **settings):
+        world = super().world(**settings)
+        world.host = "127.0.0.1"  # tinyproxy asks the system, which need not know localhost
+        return world
+
     def start_proxy(self, world, password=None):
         port = free_port()
         config = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "MaxClients 100", "LogLevel Connect",
@@ -128,7 +133,7 @@ class Proxy(E2E):
         return world
 
     def tunnels(self, sim):
-        return self.proxy_log.read_text().count(f"CONNECT localhost:{sim.port}")
+        return self.proxy_log.read_text().count(f"CONNECT {sim.world.host}:{sim.port}")
 
     def goes_through(self, world):
         world.set_account()
@@ -172,7 +177,7 @@ class Proxy(E2E):
         world.start_eyes()
         world.start_bitbucket()
         port = self.start_proxy(world)
-        world.settings.update(HTTPS_PROXY=f"http://127.0.0.1:{port}", NO_PROXY=f"example.com,localhost:{world.bitbucket.port}")
+        world.settings.update(HTTPS_PROXY=f"http://127.0.0.1:{port}", NO_PROXY=f"example.com,127.0.0.1:{world.bitbucket.port}")
         world.start_daemon()
         world.set_account()
         world.add_server()
