@@ -11,12 +11,21 @@ export default (test) => {
 		const page = await t.page(world);
 		await page.evaluate(() => {
 			window.longest = 0;
-			new PerformanceObserver((seen) => seen.getEntries().forEach((one) => (window.longest = Math.max(window.longest, one.duration)))).observe({ type: "longtask" });
+			const take = (entries) => entries.forEach((one) => (window.longest = Math.max(window.longest, one.duration)));
+			const observer = new PerformanceObserver((seen) => take(seen.getEntries()));
+			observer.observe({ type: "longtask" });
+			window.longestSoFar = () => { take(observer.takeRecords()); return window.longest; };
 		});
+		// Pictures of the whole page in four sizes, and axe, are not what a person does: they do not count.
+		const picture = async (name) => {
+			const before = await page.evaluate(() => window.longestSoFar());
+			await screen(page, name, t.wrong);
+			await page.evaluate((longest) => { window.longestSoFar(); window.longest = longest; }, before);
+		};
 		await goTo(page, world, "list");
 		await see(page, /10.000 repositories in 100 projects/);
 		await page.getByRole("button", { name: /GEN42/ }).waitFor();
-		await screen(page, "wizard-repositories-many", t.wrong);
+		await picture("wizard-repositories-many");
 		const search = fieldOf(page, "Search repositories");
 		await search.fill("repo-98");
 		await see(page, /111 of 10.000 match/);
@@ -25,16 +34,16 @@ export default (test) => {
 		await search.fill("repo-9876");
 		await see(page, /1 of 10.000 match/);
 		await choose(page, "GEN98/repo-9876");
-		await screen(page, "wizard-repositories-search", t.wrong);
+		await picture("wizard-repositories-search");
 		await search.fill("no-such-thing");
 		await see(page, "No repository matches “no-such-thing”");
-		await screen(page, "wizard-repositories-nothing", t.wrong);
+		await picture("wizard-repositories-nothing");
 		await press(page, "Clear the search");
 		await page.getByRole("button", { name: /GEN42/ }).click();
 		await toggle(page, "GEN42/repo-4217").waitFor();
 		await press(page, "Select 100 in GEN42");
 		await see(page, "101 selected");
-		const longest = await page.evaluate(() => window.longest);
+		const longest = await page.evaluate(() => window.longestSoFar());
 		if (longest > BLOCKED_MS) throw new Error(`the page stood still for ${longest} ms`);
 		await toToken(page);
 		await heading(page, "Enter the token for 101 repositories");

@@ -148,7 +148,8 @@ export default (test) => {
 		// As the daemon tells it after three times a day; everything else is its own answer.
 		let conflict = true;
 		await page.route(/\/api\/v1\/repositories\/\d+$/, async (route) => {
-			const answer = await route.fetch(), row = await answer.json();
+			// Outside the browser "localhost" is the system's to resolve, which need not know it.
+			const answer = await route.fetch({ url: route.request().url().replace("localhost", "127.0.0.1") }), row = await answer.json();
 			if (conflict) Object.assign(row.events, { state: "conflict", error: { code: "webhook_conflict", message: "the webhook of SHOP/web-shop was changed back 3 times today", hint: "It is left alone until it is put right here." } });
 			await route.fulfill({ response: answer, json: row });
 		});
