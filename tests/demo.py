@@ -17,11 +17,9 @@ import pathlib
 import shlex
 import signal
 import socket
-import ssl
 import sys
 import time
 import urllib.parse
-import urllib.request
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
@@ -193,13 +191,10 @@ def webhook_comes_back(world):
     """Somebody deletes the webhook in Bitbucket by hand."""
     [hook] = world.bitbucket.control("GET", f"webhooks?repository={REPOSITORY}")["webhooks"]
     say(f"\nSomebody deletes webhook {hook['id']} of {REPOSITORY} in Bitbucket. It comes back within an hour; at once with:")
-    url = f"{world.bitbucket.address}/rest/api/1.0/projects/{REPOSITORY.replace('/', '/repos/')}/webhooks/{hook['id']}"
-    request = urllib.request.Request(url, method="DELETE", headers={
-        "Authorization": f"Bearer {world.token}", "X-Atlassian-Token": "no-check"})
-    context = ssl.create_default_context(cafile=str(world.bitbucket.ca))
-    with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-        if answer.status != 204:
-            raise AssertionError(f"Bitbucket answers {answer.status} to deleting the webhook")
+    path = f"api/1.0/projects/{REPOSITORY.replace('/', '/repos/')}/webhooks/{hook['id']}"
+    status, _, _ = world.bitbucket.rest("DELETE", path)
+    if status != 204:
+        raise AssertionError(f"Bitbucket answers {status} to deleting the webhook")
     command(world, "webhook", "check", REPOSITORY)
     [again] = world.bitbucket.control("GET", f"webhooks?repository={REPOSITORY}")["webhooks"]
     if again["id"] == hook["id"] or again["url"] != hook["url"]:
