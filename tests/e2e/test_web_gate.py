@@ -1,6 +1,6 @@
 """The gate before the page, end to end: nothing malformed reaches a handler, and nobody can make the daemon grow, spin or hang.
 
-The lines of MALFORMED are those of facts/platform.md (what evhttp lets through). Each is followed by a second request for
+The lines of MALFORMED are what evhttp is known to let through. Each is followed by a second request for
 TRAP on the same connection: when a part of the first is taken for a request, the count of handled ones says so.
 """
 

@@ -1,6 +1,6 @@
 /*
- * sim_bitbucket: a simulated Bitbucket Server / Data Center, as strict as facts/bitbucket.md
- * describes it.
+ * sim_bitbucket: a simulated Bitbucket Server / Data Center, as strict as Atlassian's REST
+ * documents of 5.16 to 9.4 describe it.
  *
  * Control API, beside what sim.h has:
  *   POST /sim/setup      adds to, or changes, what is there:

@@ -1,6 +1,6 @@
 /*
- * sim_eyes: a simulated Eyes server: the documented part of its REST API (facts/eyes.md 1) and the
- * command feed that this project defines (2), checked strictly.
+ * sim_eyes: a simulated Eyes server: the documented part of its REST API (Applitools: REST API,
+ * SDKs) and the command feed that this project defines, checked strictly.
  *
  * Control API, beside what sim.h has:
  *   POST /sim/setup      {"events" (see

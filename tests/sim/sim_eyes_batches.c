@@ -1,4 +1,5 @@
-/* The documented batches API (facts/eyes.md 1): a list in pages, newest first, and one batch. */
+/* The documented batches API (Applitools, REST API): a list in pages, newest first, and one batch.
+ */
 #include "sim/sim_eyes.h"
 
 #include "base/clock.h"

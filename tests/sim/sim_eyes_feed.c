@@ -1,4 +1,4 @@
-/* The command feed as facts/eyes.md 2 defines it: long polls and acknowledgements. */
+/* The command feed as eyes-scm-protocol(7) defines it: long polls and acknowledgements. */
 #include "sim/sim_eyes.h"
 
 #include "base/clock.h"

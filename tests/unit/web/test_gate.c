@@ -42,7 +42,7 @@ static const struct {
 	int status;
 	const char *request;
 } malformed[] = {
-    /* the list of facts/platform.md: what evhttp lets through */
+    /* what evhttp is known to let through */
     {400, POST "Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde"},
     {400, POST "Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd"},
     {400, POST "Content-Length : 4\r\n\r\nabcd"},
