@@ -7,7 +7,8 @@ const MOST = { "main.js": 40 * 1024, "app.css": 8 * 1024, "": 4 * 1024, all: 60 
 // From the start of the navigation until the heading is painted: the goal is 100 ms on a quiet machine. Where others use the
 // processors too, it is seen in a page that has nothing but a word, loaded in between: three times that is allowed.
 const GOAL_MS = 100, LOADS = 5, ROUNDS = 4;
-const allowed = (bare) => Math.max(2 * GOAL_MS, 3 * bare);
+// A tab that is open already needs none of what a browser does to begin one.
+const allowed = (name, bare) => (name === "reload" ? Math.max(GOAL_MS, 2 * bare) : Math.max(2 * GOAL_MS, 3 * bare));
 
 /* In the page: when the first heading of the content was painted, in ms since the navigation began. */
 function watchHeading() {
@@ -25,6 +26,12 @@ async function load(page, url) {
 	await page.goto(url);
 	await page.waitForFunction(() => window.headingAt > 1);
 	return page.evaluate(() => Math.max(window.headingAt, performance.getEntriesByName("first-contentful-paint")[0]?.startTime || 0));
+}
+/* The same tab: without what a browser does to begin one. */
+async function reload(page) {
+	await page.reload();
+	await page.waitForFunction(() => window.headingAt > 1);
+	return page.evaluate(() => window.headingAt);
 }
 async function bareLoad(page, url) {
 	await page.goto("about:blank");
@@ -66,8 +73,8 @@ export default (test) => {
 		await signIn(page, world);
 		await heading(page, "Everything works");
 		await page.addInitScript(watchHeading);
-		const best = { bare: 0, "empty cache": Infinity, kept: Infinity, "signed in": Infinity, "just started": Infinity };
-		const late = () => Object.entries(best).filter(([name, ms]) => name !== "bare" && !(ms <= allowed(best.bare)));
+		const best = { bare: 0, reload: Infinity, "empty cache": Infinity, kept: Infinity, "signed in": Infinity, "just started": Infinity };
+		const late = () => Object.entries(best).filter(([name, ms]) => name !== "bare" && !(ms <= allowed(name, best.bare)));
 		// What else runs at the same time comes and goes: the best of a few rounds counts.
 		for (let round = 0; round < ROUNDS && late().length; round++) {
 			const times = Object.fromEntries(Object.keys(best).map((name) => [name, []]));
@@ -77,6 +84,7 @@ export default (test) => {
 				await fresh.addInitScript(watchHeading);
 				await visit("empty cache", fresh);
 				await visit("kept", fresh);
+				times.reload.push(await reload(fresh));
 				times.bare.push(await bareLoad(fresh, world.url));
 				await context.close();
 				await visit("signed in", page, "#/overview");
@@ -89,6 +97,6 @@ export default (test) => {
 			for (const [name, list] of Object.entries(times)) best[name] = Math.min(best[name] || Infinity, middle(list));
 		}
 		t.note(Object.entries(best).map(([name, ms]) => `${name} ${Math.round(ms)} ms`).join(", "));
-		if (late().length) throw new Error(`not in ${Math.round(allowed(best.bare))} ms: ${late().map(([name, ms]) => `${name} ${Math.round(ms)} ms`)}`);
+		if (late().length) throw new Error(`too late: ${late().map(([name, ms]) => `${name} ${Math.round(ms)} ms of ${Math.round(allowed(name, best.bare))}`)}`);
 	}, { slow: -1 }); // at the end, when less runs beside it
 };
