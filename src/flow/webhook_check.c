@@ -7,9 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define LOOK_EVERY                                                                    \
-	6 /* checks that nobody asked for: the repository itself is asked for as well \
-	   */
+/* Of checks that nobody asked for, one in so many asks for the repository itself as well. */
+#define LOOK_EVERY 6
 
 static void prepared(const struct err *err, void *arg);
 static void looked(const struct scm_answer *answer, const struct scm_access *access, void *arg);
@@ -305,8 +304,7 @@ static void looked(const struct scm_answer *answer, const struct scm_access *acc
 		    "this token",
 		    check->project, check->slug);
 		err_hop(&check->err, "Bitbucket, HTTP %d", answer->status);
-		err_hint(&check->err,
-		    "Give a token that may read it, or disable it: eyes-scm repo disable.");
+		err_hint(&check->err, "Give a token that may read it, or disable it.");
 		webhook_finish_bad(check, HOOK_BROKEN);
 	} else if (!is_here(check, &access->repository)) {
 		webhook_finish_bad(check, HOOK_BROKEN);
@@ -411,8 +409,8 @@ static void finish_conflict(struct webhook_check *check, const struct record_hoo
 	err_hop(&check->err, "Bitbucket, webhook %s", row->id);
 	err_hint(&check->err,
 	    "Someone or something else changes it: look at Bitbucket's audit log. "
-	    "It is left alone until eyes-scm webhook repair %s/%s.",
-	    check->project, check->slug);
+	    "It is left alone until it is put right on the page or with eyes-scm webhook "
+	    "repair.");
 	if (news)
 		webhook_audit(check->keeper, check->repo, webhook_check_who(check),
 		    "webhook.conflict", "it is left alone from now on");

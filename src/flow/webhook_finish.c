@@ -8,6 +8,20 @@
 
 /* ---- what came of it ---- */
 
+/* What to do depends on how far a delivery comes. */
+static const char *failing_hint(const struct scm_delivery *last, bool relay)
+{
+	if (relay && last->status == 401)
+		return "Bitbucket signs with another secret than eyes-scm has: put the webhook "
+		       "right, or enter it by hand again. Statuses are not affected.";
+	if (!relay && last->outcome == SCM_DELIVERY_FAILED)
+		return "The address is reached and does not take events: set EYES_WEBHOOK_URL to "
+		       "the one of your Eyes server. Statuses are not affected.";
+	return relay ? "Let Bitbucket reach EYES_SCM_PROXY_URL. Statuses are not affected."
+	             : "Let Bitbucket reach the address of the webhook, or set EYES_EVENTS=relay. "
+	               "Statuses are not affected.";
+}
+
 static void say_failing(struct webhook_check *check, const struct record_hook *row)
 {
 	const struct scm_delivery *last = check->tested && check->test.outcome != SCM_DELIVERY_OK
@@ -20,10 +34,7 @@ static void say_failing(struct webhook_check *check, const struct record_hook *r
 	    last->words != NULL && last->words[0] != '\0' ? ": " : "",
 	    last->words != NULL ? last->words : "");
 	err_hop(&check->err, relay ? "Bitbucket to eyes-scm" : "Bitbucket to Eyes");
-	err_hint(&check->err, "%s",
-	    relay ? "Let Bitbucket reach EYES_SCM_PROXY_URL. Statuses are not affected."
-	          : "Let Bitbucket reach the address of the webhook, or set EYES_EVENTS=relay. "
-	            "Statuses are not affected.");
+	err_hint(&check->err, "%s", failing_hint(last, relay));
 }
 
 static void note_admin(struct webhook_check *check)
@@ -132,10 +143,9 @@ void webhook_finish_manual(struct webhook_check *check)
 		return;
 	}
 	err_hint(&check->err,
-	    "%sEnter the webhook by hand: eyes-scm webhook by-hand %s/%s; or give the token of "
-	    "someone who administers it.",
-	    relay ? "" : "This token cannot see whether the webhook is there. ", check->project,
-	    check->slug);
+	    "%sEnter the webhook by hand, as the page or eyes-scm webhook by-hand tells, or give "
+	    "the token of someone who administers it.",
+	    relay ? "" : "This token cannot see whether the webhook is there. ");
 	row.checked_ms = clock_wall_ms();
 	row.relay |= relay;
 	same = strcmp(row.url, check->target.url) == 0 || (row.by_hand && row.url[0] == '\0');

@@ -141,6 +141,7 @@ static void deliveries_fail(void **state)
 	assert_int_equal(check(false).state, HOOK_FAILING);
 	assert_string_equal(told.code, "delivery_failed");
 	assert_non_null(strstr(row().error, "HTTP 502"));
+	assert_non_null(strstr(row().hint, "EYES_SCM_PROXY_URL"));
 	model.delivered = SCM_DELIVERY_OK;
 	assert_int_equal(check(false).state, HOOK_OK);
 	assert_string_equal(row().code, "");
@@ -204,6 +205,7 @@ static void a_lost_secret_is_given_again_once(void **state)
 	/* It is no help: it is shown, and written again only when somebody asks. */
 	model.delivered_ms = row().changed_ms + 1;
 	assert_int_equal(check(false).state, HOOK_FAILING);
+	assert_non_null(strstr(row().hint, "another secret"));
 	assert_null(strchr(model.ops, 'p'));
 	assert_int_equal(check(true).state, HOOK_OK);
 	assert_non_null(strchr(model.ops, 'p'));
@@ -267,6 +269,26 @@ static void doubts_of_the_inbox(void **state)
 	send_unsigned();
 	flow_for(&flow, 1200);
 	assert_string_equal(model.ops, "");
+}
+
+/* Eyes is reached, and does not know the address. */
+static void a_direct_address_that_takes_nothing(void **state)
+{
+	(void)state;
+	webhook_keeper_free(keeper);
+	relay = false;
+	open_keeper();
+	(void)check(false);
+	model.delivered = SCM_DELIVERY_FAILED;
+	model.delivered_status = 404;
+	model.delivered_ms = row().changed_ms + 1;
+	assert_int_equal(check(false).state, HOOK_FAILING);
+	assert_non_null(strstr(row().hint, "EYES_WEBHOOK_URL"));
+	model.delivered = SCM_DELIVERY_ERROR;
+	model.tested = SCM_DELIVERY_ERROR;
+	model.delivered_ms++;
+	assert_int_equal(check(false).state, HOOK_FAILING);
+	assert_non_null(strstr(row().hint, "EYES_EVENTS=relay"));
 }
 
 static void verdicts_of_the_repository(void **state)
@@ -336,6 +358,7 @@ int main(void)
 	    TEST(a_bad_test_shows_until_a_good_one),
 	    TEST(a_lost_secret_is_given_again_once),
 	    TEST(doubts_of_the_inbox),
+	    TEST(a_direct_address_that_takes_nothing),
 	    TEST(verdicts_of_the_repository),
 	    TEST(not_admin),
 	    TEST(unreachable_changes_nothing),
