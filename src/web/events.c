@@ -80,11 +80,14 @@ static const struct refusal {
         "Give the webhook the secret that eyes-scm shows for it."},
     [INBOX_FORGED] = {401, "signature_wrong", "the event's signature does not fit",
         "Give the webhook the secret that eyes-scm shows for it."},
-    [INBOX_MALFORMED] = {400, "malformed", "the event's headers cannot be used", ""},
+    [INBOX_MALFORMED] = {400, "malformed", "the event's headers cannot be used",
+        "Each of event key, request id and content type once, in visible ASCII."},
     [INBOX_OFF] = {404, "github_off", "GitHub's events are not taken",
         "Set GITHUB_WEBHOOK_SECRET."},
-    [INBOX_FULL] = {503, "store_full", "there is no room for more events now", ""},
-    [INBOX_FAILED] = {503, "store_failed", "the event could not be stored", ""},
+    [INBOX_FULL] = {503, "store_full", "there is no room for more events now",
+        "See in eyes-scm why Eyes takes no events, or raise EYES_STORE_SIZE or EYES_QUEUE_LIMIT."},
+    [INBOX_FAILED] = {503, "store_failed", "the event could not be stored",
+        "The log of eyes-scm says why."},
 };
 
 #define COMMON                               \
