@@ -37,14 +37,33 @@ static const char *type_of(const char *path)
 	return NULL;
 }
 
+/* The page with the screen that it begins with, as far as the server knows: a tab that is signed in
+ * shows another one. */
+static const char *page_name(struct web *web)
+{
+	struct record_account account;
+
+	if (web->static_dir != NULL)
+		return "index.html";
+	if (web->eyes_url[0] == '\0' || web->organization[0] == '\0')
+		return "index-eyes.html";
+	return records_account(web->service->parts.records, &account) ? "index-sign-in.html"
+	                                                              : "index-source.html";
+}
+
+static bool is_page(const struct asset *asset)
+{
+	return strncmp(asset->path, "index-", 6) == 0;
+}
+
 /* "/" and "/index.html", or "/a/{build}/name" (whatever build: an old page still gets what there
  * is). */
-static const char *name_of(const char *path)
+static const char *name_of(struct web *web, const char *path)
 {
 	const char *slash;
 
 	if (strcmp(path, "/") == 0 || strcmp(path, "/index.html") == 0)
-		return "index.html";
+		return page_name(web);
 	if (strncmp(path, "/a/", 3) != 0 || (slash = strchr(path + 3, '/')) == NULL)
 		return NULL;
 	return slash + 1;
@@ -58,11 +77,12 @@ static size_t length_of(const struct asset *asset, int form)
 }
 
 #define OWN_HEADERS 5
-#define ETAG 40
+#define ETAG 64
 
-static void set_etag(char etag[ETAG], int form)
+static void set_etag(char etag[ETAG], const struct asset *asset, int form)
 {
-	snprintf(etag, ETAG, "\"%s%s\"", assets_build, form == GZIP ? "-gz" : "");
+	snprintf(etag, ETAG, "\"%s%s%s\"", assets_build, is_page(asset) ? asset->path + 5 : "",
+	    form == GZIP ? "-gz" : "");
 }
 
 /* A file's own headers, beside those that every answer has; how many. */
@@ -73,9 +93,8 @@ static unsigned headers_of(const struct asset *asset, int form, int status, cons
 
 	out[count++] = (struct web_header){"Content-Type", type_of(asset->path)};
 	out[count++] = (struct web_header){"Vary", "Accept-Encoding"};
-	out[count++] = (struct web_header){"Cache-Control",
-	    strcmp(asset->path, "index.html") == 0 ? "no-cache"
-	                                           : "public, max-age=31536000, immutable"};
+	out[count++] = (struct web_header){
+	    "Cache-Control", is_page(asset) ? "no-cache" : "public, max-age=31536000, immutable"};
 	out[count++] = (struct web_header){"ETag", etag};
 	if (form == GZIP && status == 200)
 		out[count++] = (struct web_header){"Content-Encoding", "gzip"};
@@ -83,14 +102,14 @@ static unsigned headers_of(const struct asset *asset, int form, int status, cons
 }
 
 /* How a file is answered to these two headers of a request, which may be NULL. */
-static int choose(const char *accepted, const char *match, int *form)
+static int choose(const struct asset *asset, const char *accepted, const char *match, int *form)
 {
 	char etag[ETAG];
 
 	*form = accepted != NULL && strstr(accepted, "gzip") != NULL ? GZIP : PLAIN;
 	if (match == NULL)
 		return 200;
-	set_etag(etag, *form);
+	set_etag(etag, asset, *form);
 	return strstr(match, etag) != NULL ? 304 : 200;
 }
 
@@ -121,7 +140,7 @@ static char *prepare(const struct asset *asset, int form, int status)
 	struct buf out;
 
 	buf_init(&out, 4096);
-	set_etag(etag, form);
+	set_etag(etag, asset, form);
 	for (unsigned i = 0, count = headers_of(asset, form, status, etag, own); i < count; i++)
 		add_header(&out, &own[i]);
 	for (const struct web_header *more = web_page_headers; more->name != NULL; more++)
@@ -186,9 +205,10 @@ void assets_free(struct assets *assets)
 }
 
 /* NULL also for what may be a file, but is not written as the page writes it. */
-static const struct prepared *find(const struct assets *assets, const char *target)
+static const struct prepared *find(struct web *web, const char *target)
 {
-	const char *name = name_of(target);
+	const struct assets *assets = web->assets;
+	const char *name = name_of(web, target);
 
 	if (name == NULL ||
 	    target[strspn(target, "/abcdefghijklmnopqrstuvwxyz"
@@ -211,11 +231,11 @@ bool assets_take(
 	if (web->assets == NULL || body != NULL || head->minor == 0 ||
 	    (strcmp(head->method, "GET") != 0 && strcmp(head->method, "HEAD") != 0))
 		return false;
-	prepared = find(web->assets, head->target);
+	prepared = find(web, head->target);
 	if (prepared == NULL || !guard_host_known(web, http_head_get(head, "Host")))
 		return false;
-	answer.status = choose(
-	    http_head_get(head, "Accept-Encoding"), http_head_get(head, "If-None-Match"), &form);
+	answer.status = choose(prepared->asset, http_head_get(head, "Accept-Encoding"),
+	    http_head_get(head, "If-None-Match"), &form);
 	if (answer.status == 200) {
 		answer.headers = prepared->full[form];
 		answer.body = data_of(prepared->asset, form);
@@ -237,10 +257,10 @@ static bool serve_embedded(struct web_request *request, const struct asset *asse
 	struct web_header own[OWN_HEADERS];
 	struct evbuffer *body;
 	char etag[ETAG];
-	int form, status = choose(evhttp_find_header(in, "Accept-Encoding"),
+	int form, status = choose(asset, evhttp_find_header(in, "Accept-Encoding"),
 	              evhttp_find_header(in, "If-None-Match"), &form);
 
-	set_etag(etag, form);
+	set_etag(etag, asset, form);
 	for (unsigned i = 0, count = headers_of(asset, form, status, etag, own); i < count; i++)
 		evhttp_add_header(headers, own[i].name, own[i].value);
 	if (status == 304) {
@@ -286,9 +306,9 @@ static bool serve_file(struct web_request *request, const char *folder, const ch
 	return true;
 }
 
-bool assets_serve(struct web_request *request, const char *path, const char *folder)
+bool assets_serve(struct web_request *request, const char *path)
 {
-	const char *name = name_of(path);
+	const char *name = name_of(request->web, path), *folder = request->web->static_dir;
 
 	if (folder != NULL && name == NULL && path[0] == '/')
 		name = path + 1; /* the page's own addresses, as they stand in the folder */

@@ -2,9 +2,10 @@
  * assets: the page's files, in the program itself, or from a folder while developing
  * (--static-dir).
  *
- * index.html is asked for anew each time (ETag); everything else lies under /a/{build}/, an address
- * that changes with the contents, and may be kept for ever. Files are gzipped at build time; a
- * browser that does not take gzip gets them plain.
+ * The page is asked for anew each time (ETag): there is one for each screen that it may begin with,
+ * so that the screen is seen before any module runs (static/first.html). Everything else lies under
+ * /a/{build}/, an address that changes with the contents, and may be kept for ever. Files are
+ * gzipped at build time; a browser that does not take gzip gets them plain.
  *
  * The embedded files go by the gate's direct road, with heads that are written once: GET and HEAD
  * in HTTP/1.1, under a name that is allowed, of a path that stands for a file as it is. Anything
@@ -32,8 +33,7 @@ void assets_free(struct assets *assets); /* NULL is fine */
 gate_take_fn assets_take;
 
 struct web_request;
-/* Answers GET and HEAD of a file; false when there is none at this path. folder: NULL, or where to
- * read it. */
-bool assets_serve(struct web_request *request, const char *path, const char *folder);
+/* Answers GET and HEAD of a file; false when there is none at this path. */
+bool assets_serve(struct web_request *request, const char *path);
 
 #endif

@@ -170,7 +170,7 @@ static bool page(struct web_request *request, const char *method, const char *pa
 		return false;
 	if (!guard_host(request))
 		return true;
-	return assets_serve(request, path, request->web->static_dir);
+	return assets_serve(request, path);
 }
 
 void route(struct web_request *request, const char *method, const char *path)

@@ -476,15 +476,42 @@ class Page(WebTest):
             self.assertEqual(browser.ask("GET", path, headers={"If-None-Match": packed.headers["ETag"]}).status, 200, "of the other form")
             self.assertEqual(browser.ask("GET", path, headers={"If-None-Match": '"old"'}).status, 200)
 
+    def test_the_page_begins_with_the_right_screen(self):
+        """So that it is seen at once; a browser that kept another one gets the new one."""
+        world = self.world()
+        world.start_eyes()
+        seen = {}
+
+        def look(title, *args, **more):
+            world.start_daemon(*args, **more)
+            browser = Browser(world)
+            page = browser.ask("GET", "/", headers={"If-None-Match": ", ".join(seen.values())})
+            self.assertEqual(page.status, 200)
+            self.assertEqual(re.findall("<h1>(.*?)</h1>", page.body.decode().split("<template")[0])[1:], [title], "after the one without JavaScript")
+            self.assertEqual(browser.ask("GET", "/?x").body, page.body)
+            self.assertEqual(browser.ask("GET", "/?x", headers={"If-None-Match": page.headers["ETag"]}).status, 304)
+            self.assertNotIn(b"<slot name", page.body)
+            seen[title] = page.headers["ETag"]
+        for env in ({"EYES_SERVER_URL": None, "EYES_ORG_ID": None}, {"EYES_ORG_ID": None}):
+            seen.clear()
+            look("Where is your Eyes?", env=env)
+            world.stop_daemon()
+        look("Choose the source control system")
+        world.set_account()
+        page = Browser(world).ask("GET", "/", headers={"If-None-Match": seen["Choose the source control system"]})
+        self.assertIn(b"<h1>Sign in</h1>", page.body, "known from then on")
+        world.stop_daemon()
+        look("Sign in")
+
     def test_both_roads_give_the_same(self):
         """A path with a query goes through evhttp: the answer is that of the gate's own road, but for where it stands."""
         world, browser = self.world_with_page()
         script = f"/a/{browser.get('start')['build']}/js/main.js"
-        tag = {path: browser.ask("GET", path, headers={"Accept-Encoding": "gzip"}).headers["ETag"] for path in ("/", script)}
+        tag = {path: browser.ask("GET", path, headers={"Accept-Encoding": "gzip"}).headers["ETag"] for path in ("/", "/index.html", script)}
         for method in ("GET", "HEAD"):
             for path in ("/", "/index.html", script):
-                for more in ({}, {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "gzip", "If-None-Match": tag[script]},
-                             {"If-None-Match": tag["/"]}, {"Host": "evil.example"}, {"Host": "LOCALHOST:99"}, {"Host": "localhost@x"}):
+                for more in ({}, {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "gzip", "If-None-Match": tag[path]},
+                             {"If-None-Match": tag[path]}, {"Host": "evil.example"}, {"Host": "LOCALHOST:99"}, {"Host": "localhost@x"}):
                     with self.subTest(method=method, path=path, more=more):
                         seen = []
                         for target in (path, path + "?x"):

@@ -1,24 +1,24 @@
 // What the page weighs, and how soon its first screen is there.
-import { heading, until } from "./page.mjs";
+import { heading, see, until } from "./page.mjs";
 import { signIn } from "./steps.mjs";
 
-// Gzipped, in bytes: the page's budget.
-const MOST = { "main.js": 40 * 1024, "app.css": 8 * 1024, "": 4 * 1024, all: 60 * 1024 };
+// Gzipped, in bytes: the page's budget. The page itself has its first screen in it twice: to be seen, and to come back to.
+const MOST = { "main.js": 40 * 1024, "app.css": 8 * 1024, "": 4.25 * 1024, all: 60 * 1024 };
 // From the start of the navigation until the heading is painted: the goal is 100 ms on a quiet machine. Where others use the
 // processors too, it is seen in a page that has nothing but a word, loaded in between: three times that is allowed.
 const GOAL_MS = 100, LOADS = 5, ROUNDS = 4;
 // A tab that is open already needs none of what a browser does to begin one.
 const allowed = (name, bare) => (name === "reload" ? Math.max(GOAL_MS, 2 * bare) : Math.max(2 * GOAL_MS, 3 * bare));
 
-/* In the page: when the first heading of the content was painted, in ms since the navigation began. */
+/* In the page: when the first heading that is to be seen was painted, in ms since the navigation began. */
 function watchHeading() {
 	const seen = new MutationObserver(() => {
-		if (!document.querySelector("#content h1") || window.headingAt) return;
+		if (window.headingAt || !document.querySelector("other" in document.documentElement.dataset ? "#content:not([aria-busy]) h1" : "#content h1")) return;
 		window.headingAt = true;
 		seen.disconnect();
 		requestAnimationFrame(() => setTimeout(() => (window.headingAt = performance.now())));
 	});
-	seen.observe(document, { childList: true, subtree: true });
+	seen.observe(document, { childList: true, attributes: true, subtree: true });
 }
 
 async function load(page, url) {
@@ -41,7 +41,49 @@ async function bareLoad(page, url) {
 }
 const middle = (times) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)];
 
+/* What is seen of a screen: of each thing its words and where it stands. */
+const places = (page) => page.evaluate(() =>
+	[".steps .n", ".steps .t", ".stepline", ".pier", "#content h1", "#content .lead", ".card", ".aside"].flatMap((what) =>
+		[...document.querySelectorAll(what)].map((node) => {
+			const { x, y, width, height } = node.getBoundingClientRect(), shown = node.checkVisibility({ visibilityProperty: true });
+			return what + (what === ".pier" ? "" : " " + node.textContent) + (shown ? ` at ${[x, y, width, height].map(Math.round)}` : " unseen");
+		})));
+
 export default (test) => {
+	test("what is seen before the modules run stays where it is", async (t) => {
+		const unset = { EYES_SERVER_URL: null, EYES_ORG_ID: null };
+		for (const [title, env, known, ready] of [
+			["Where is your Eyes?", unset, false, "Organization ID"],
+			["Choose the source control system", {}, false, "This machine is ready"],
+			["Sign in", {}, true, "A key of team"],
+		]) {
+			const world = await t.world();
+			await world.start({ daemon: { env } });
+			if (known) await world.ask("set_account");
+			for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
+				const page = await (await t.context(world, { viewport })).newPage(), name = `${title} at ${viewport.width}`;
+				let letGo;
+				const held = new Promise((resolve) => (letGo = resolve));
+				await page.route("**/main.js", async (route) => (await held, route.continue()));
+				await page.goto(world.url, { waitUntil: "commit" });
+				await heading(page, title);
+				const before = await places(page);
+				if (before.length < (known ? 2 : 14)) throw new Error(`${name}: there is little to be seen: ${before.join("\n")}`);
+				letGo();
+				await see(page, ready);
+				const after = await places(page), moved = before.filter((one) => !after.includes(one) && !(one.endsWith("unseen") && one.startsWith(".aside")));
+				if (moved.length) throw new Error(`${name}, not any more:\n${moved.join("\n")}\ninstead:\n${after.filter((one) => !before.includes(one)).join("\n")}`);
+			}
+			// At another address the screen is another one, and this one is not seen.
+			const page = await (await t.context(world)).newPage();
+			await page.route("**/main.js", (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
+			await page.addInitScript(() => sessionStorage.setItem("eyes-scm-session", "x"));
+			await page.goto(world.url, { waitUntil: "commit" });
+			await page.locator("#content h1").waitFor({ state: "attached" });
+			if (await page.locator("#content h1").isVisible()) throw new Error(title + " is seen in a tab that may be signed in");
+		}
+	});
+
 	test("the page weighs at most 60 kB, its script at most 40 kB", async (t) => {
 		const world = await t.world();
 		await world.start();
