@@ -15,7 +15,7 @@ MAKEFLAGS += --no-builtin-rules
 
 srcdir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: all sims unit-programs bench-programs fuzz-programs demo check fuzz bench install uninstall \
+.PHONY: all sims unit-programs bench-programs fuzz-programs warnings demo check fuzz bench install uninstall \
 	clean distclean format format-check lint FORCE
 
 all:
@@ -103,8 +103,9 @@ $(BUILD)/sim-eyes: $(BUILD)/tests/sim/sim_eyes_main.o $(SIM_LIB) $(LIB)
 $(UNIT): %: %.o $(call objects,$(UNIT_HELPERS)) $(SIM_LIB) $(LIB)
 $(FUZZERS) $(BENCHES): %: %.o $(SIM_LIB) $(LIB)
 
-# Only tests see the folder of tests: src cannot include from it by accident.
-$(BUILD)/tests/%.o: INCLUDES += -I$(srcdir)/tests
+# Only tests see the folder of tests: src cannot include from it by accident. Private: what they depend on is made
+# without it, else the flags would change with what is made first, and everything be built again.
+$(BUILD)/tests/%.o $(BUILD)/tests/%.read: private INCLUDES += -I$(srcdir)/tests
 $(UNIT): LIBS := -lcmocka
 $(FUZZERS): LIBS := -fsanitize=fuzzer
 
@@ -121,6 +122,14 @@ $(LIB) $(SIM_LIB): $(BUILD)/flags
 
 $(BUILD)/eyes-scm $(BUILD)/sim-bitbucket $(BUILD)/sim-eyes $(UNIT) $(FUZZERS) $(BENCHES):
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS) $(DEPS_LIBS)
+
+# Every source is read, and nothing is made of it: for what a second compiler has to say.
+warnings: $(patsubst $(srcdir)/%.c,$(BUILD)/%.read,$(call sources,src/*/*.c tests/*/*.c tests/unit/*/*.c)) $(BUILD)/assets.read
+$(BUILD)/%.read: $(srcdir)/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,READ,$@)$(COMPILE) -fsyntax-only -MMD -MP -MF $(@:.read=.d) -MT $@ $< && touch $@
+$(BUILD)/assets.read: $(BUILD)/assets.c $(BUILD)/flags
+	$(call say,READ,$@)$(COMPILE) -fsyntax-only $< && touch $@
 
 # The commands and the list of files: when one of them changes, everything is built again.
 define FLAGS
