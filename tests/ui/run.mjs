@@ -4,18 +4,18 @@
 //
 // Appends one line of JSON to RESULTS for each finished test, like tests/e2e_file.py. WORD: only tests with it in their
 // name. Environment: UI_MODULES (where node_modules is), UI_PICTURES (where pictures go), and the programs, as for the
-// end-to-end tests. Two tests at a time, each lane with a browser of its own.
+// end-to-end tests. Two tests at a time, each lane with a browser of its own; then, one by one, those that measure.
 import { appendFileSync, readdirSync } from "node:fs";
 import { lastWords, launch, openContext } from "./page.mjs";
 import { World } from "./world.mjs";
 
 const [results, word = ""] = process.argv.slice(2);
 const LANES = 2, TEST_SECONDS = 90;
-const queue = [];
+const queue = [], measuring = [];
 
-/* slow ones begin first */
-function test(name, run, { slow = 0 } = {}) {
-	if (name.includes(word)) queue.push({ name, run, slow });
+/* slow ones begin first; one that measures runs when nothing else does */
+function test(name, run, { slow = 0, measures = false } = {}) {
+	if (name.includes(word)) (measures ? measuring : queue).push({ name, run, slow });
 }
 
 class Running {
@@ -67,9 +67,9 @@ async function attempt(browser, { name, run }) {
 	appendFileSync(results, JSON.stringify({ name: [name, ...t.notes].join(": "), outcome: text ? "failed" : "passed", seconds: (performance.now() - began) / 1000, text }) + "\n");
 }
 
-async function lane() {
+async function lane(tests) {
 	let browser = null;
-	for (let one; (one = queue.shift()); ) {
+	for (let one; (one = tests.shift()); ) {
 		if (!browser?.isConnected()) browser = await launch();
 		await attempt(browser, one);
 	}
@@ -78,4 +78,5 @@ async function lane() {
 
 for (const file of readdirSync(new URL(".", import.meta.url)).filter((name) => /^test_.*\.mjs$/.test(name)).sort()) (await import("./" + file)).default(test);
 queue.sort((a, b) => b.slow - a.slow);
-await Promise.all(Array.from({ length: LANES }, lane));
+await Promise.all(Array.from({ length: LANES }, () => lane(queue)));
+await lane(measuring);

@@ -140,5 +140,5 @@ export default (test) => {
 		}
 		t.note(Object.entries(best).map(([name, ms]) => `${name} ${Math.round(ms)} ms`).join(", "));
 		if (late().length) throw new Error(`too late: ${late().map(([name, ms]) => `${name} ${Math.round(ms)} ms of ${Math.round(allowed(name, best.bare))}`)}`);
-	}, { slow: -1 }); // at the end, when less runs beside it
+	}, { measures: true });
 };
