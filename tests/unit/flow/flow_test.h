@@ -14,7 +14,7 @@
 
 #define COMMIT_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define COMMIT_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-enum { FLOW_WAIT_MS = 5000, FLOW_DEADLINE_MS = 150, FLOW_UNKNOWN_MS = 30, FLOW_ASKED = 2048 };
+enum { FLOW_WAIT_MS = 15000, FLOW_DEADLINE_MS = 150, FLOW_UNKNOWN_MS = 30, FLOW_ASKED = 2048 };
 
 /* ---- a server that answers when the test says so ---- */
 

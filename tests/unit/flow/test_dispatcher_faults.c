@@ -524,7 +524,6 @@ static void test_nothing_is_forgotten(void **state)
 {
 	uint32_t repos[] = {web, app, docs};
 	char id[24], key[16];
-	uint64_t until_ms = clock_monotonic_ms() + FLOW_WAIT_MS;
 
 	(void)state;
 	most_open = 0;
@@ -536,6 +535,7 @@ static void test_nothing_is_forgotten(void **state)
 		    i % 2 == 0 ? UPDATE_INPROGRESS : UPDATE_SUCCESSFUL, id, i + 1);
 		store_turn(&flow.store, 0);
 	}
+	uint64_t until_ms = clock_monotonic_ms() + FLOW_WAIT_MS;
 	while (!flow_is_idle(&flow, 0)) {
 		assert_true(clock_monotonic_ms() < until_ms);
 		flow_hurry(&flow);
