@@ -57,7 +57,7 @@ static void buf_grow(struct buf *buf, size_t needed)
 }
 
 /* And of room for the NUL. */
-bool buf_reserve(struct buf *buf, size_t length)
+bool buf_make_room(struct buf *buf, size_t length)
 {
 	if (buf->overflow || length > buf->limit - buf->length) {
 		buf->overflow = true;
@@ -82,11 +82,6 @@ bool buf_append(struct buf *buf, const void *data, size_t length)
 bool buf_puts(struct buf *buf, const char *text)
 {
 	return buf_append(buf, text, strlen(text));
-}
-
-bool buf_putc(struct buf *buf, char c)
-{
-	return buf_append(buf, &c, 1);
 }
 
 bool buf_printf(struct buf *buf, const char *format, ...)
@@ -182,31 +177,56 @@ static bool json_plain_word(uint64_t word)
 	           tops) == 0;
 }
 
+/* Four to seven bytes as the first four and the last four of them. */
+static bool copy_plain_few(char *out, const char *text, size_t length)
+{
+	uint32_t first, last;
+
+	memcpy(&first, text, sizeof(first));
+	memcpy(&last, text + length - sizeof(last), sizeof(last));
+	if (!json_plain_word(first | (uint64_t)last << 32))
+		return false;
+	memcpy(out, &first, sizeof(first));
+	memcpy(out + length - sizeof(last), &last, sizeof(last));
+	return true;
+}
+
+bool buf_copy_plain(char *out, const char *text, size_t length)
+{
+	uint64_t word;
+	size_t at = 0;
+
+	if (length < sizeof(uint32_t)) {
+		for (; at < length && json_plain((unsigned char)text[at]); at++)
+			out[at] = text[at];
+		return at == length;
+	}
+	if (length < sizeof(word))
+		return copy_plain_few(out, text, length);
+	for (; at < length; at += sizeof(word)) {
+		if (at > length - sizeof(word))
+			at = length - sizeof(word); /* some bytes are copied twice */
+		memcpy(&word, text + at, sizeof(word));
+		if (!json_plain_word(word))
+			return false;
+		memcpy(out + at, &word, sizeof(word));
+	}
+	return true;
+}
+
 /* Nearly all text is plain: one reservation and one pass. */
 bool buf_put_json(struct buf *buf, const char *text, size_t length)
 {
-	static const bool plain[256] = {
-	    [0x20] = true, [0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true};
-	size_t at = 0;
 	char *out;
 
 	if (!buf_reserve(buf, length + 2))
 		return false;
 	out = buf->data + buf->length;
-	out[0] = '"';
-	for (uint64_t word; at + sizeof(word) <= length; at += sizeof(word)) {
-		memcpy(&word, text + at, sizeof(word));
-		if (!json_plain_word(word))
-			break;
-		memcpy(out + at + 1, &word, sizeof(word));
-	}
-	for (; at < length && plain[(unsigned char)text[at]]; at++)
-		out[at + 1] = text[at];
-	if (at < length) {
+	if (!buf_copy_plain(out + 1, text, length)) {
 		out[0] = '\0';
 		return put_json_slowly(buf, text, length);
 	}
-	out[length + 1] = '"';
+	out[0] = out[length + 1] = '"';
 	out[length + 2] = '\0';
 	buf->length += length + 2;
 	return true;

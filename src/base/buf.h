@@ -25,15 +25,30 @@ void buf_init(struct buf *buf, size_t limit);
 void buf_reset(struct buf *buf); /* keeps the memory */
 void buf_free(struct buf *buf);
 void buf_cleanse(struct buf *buf); /* overwrites, then frees: for what held a secret */
+bool buf_make_room(struct buf *buf, size_t length); /* what buf_reserve does where there is none */
 /* Makes sure that `length` more bytes need no more memory; false, with overflow, at the limit. */
-bool buf_reserve(struct buf *buf, size_t length);
+static inline bool buf_reserve(struct buf *buf, size_t length)
+{
+	return (!buf->overflow && length < buf->capacity - buf->length) ||
+	       buf_make_room(buf, length);
+}
 bool buf_append(struct buf *buf, const void *data, size_t length);
 bool buf_puts(struct buf *buf, const char *text);
-bool buf_putc(struct buf *buf, char c);
+static inline bool buf_putc(struct buf *buf, char c)
+{
+	if (!buf_reserve(buf, 1))
+		return false;
+	buf->data[buf->length++] = c;
+	buf->data[buf->length] = '\0';
+	return true;
+}
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool buf_put_uint(struct buf *buf, uint64_t value); /* decimal, without printf */
 /* Appends text as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 bool buf_put_json(struct buf *buf, const char *text, size_t length);
+/* Copies text to `out` (as many bytes); false, with some of it written, when a byte of it cannot
+ * stand in a JSON string as it is, or is not ASCII. */
+bool buf_copy_plain(char *out, const char *text, size_t length);
 /* Room for `length` more bytes, all zero, at data+length, or NULL at the limit; the caller adds to
  * `length` what it wrote. */
 char *buf_room(struct buf *buf, size_t length);

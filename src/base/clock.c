@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#define DAY_S 86400
+#define DAY_MS INT64_C(86400000)
 #define YEAR_0000_MS INT64_C(-62167219200000) /* its first */
 #define YEAR_9999_MS INT64_C(253402300799999) /* its last */
 
@@ -14,7 +14,6 @@ static const char DAYS[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"}
 
 struct date {
 	int year, month, day, hour, minute, second;
-	int weekday; /* 0 is Sunday */
 	int milliseconds;
 };
 
@@ -39,80 +38,107 @@ int64_t clock_wall_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The proleptic Gregorian calendar, with years that begin in March. */
-static void set_day(struct date *date, int64_t days) /* since 1970 */
+/* Between those two years, so that what follows is of 32 bits. */
+static int64_t within_years(int64_t wall_ms)
 {
-	int64_t since_0000 = days + 719468; /* 1 March 0000 */
-	int64_t era = (since_0000 >= 0 ? since_0000 : since_0000 - 146096) / 146097;
-	int day = (int)(since_0000 - era * 146097);
-	int year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-	int month;
+	return wall_ms < YEAR_0000_MS   ? YEAR_0000_MS
+	       : wall_ms > YEAR_9999_MS ? YEAR_9999_MS
+	                                : wall_ms;
+}
 
+static int32_t days_of(int64_t wall_ms) /* since 1970 */
+{
+	return (int32_t)((wall_ms - YEAR_0000_MS) / DAY_MS) + (int32_t)(YEAR_0000_MS / DAY_MS);
+}
+
+/* The proleptic Gregorian calendar, with years that begin in March. */
+static void set_day(struct date *date, int32_t days)
+{
+	uint32_t since = (uint32_t)(days + 719468 + 146097); /* 1 March of the year -400 */
+	uint32_t era = since / 146097, day = since % 146097, year, month;
+
+	year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
 	day -= 365 * year + year / 4 - year / 100;
 	month = (5 * day + 2) / 153; /* 0 is March */
-	date->day = day - (153 * month + 2) / 5 + 1;
-	date->month = month < 10 ? month + 3 : month - 9;
-	date->year = (int)(era * 400) + year + (month < 10 ? 0 : 1);
-	date->weekday = (int)(((days + 4) % 7 + 7) % 7); /* 1 January 1970 was a Thursday */
+	date->day = (int)(day - (153 * month + 2) / 5 + 1);
+	date->month = (int)(month < 10 ? month + 3 : month - 9);
+	date->year = (int)(era * 400 + year + (month < 10 ? 0 : 1)) - 400;
 }
 
-static struct date date_of(int64_t wall_ms)
+/* Two digits and what stands behind them. */
+static char *put_two(char *at, int value, char behind)
 {
-	if (wall_ms < YEAR_0000_MS)
-		wall_ms = YEAR_0000_MS;
-	if (wall_ms > YEAR_9999_MS)
-		wall_ms = YEAR_9999_MS;
-	int64_t day_ms = INT64_C(1000) * DAY_S;
-	int64_t days = wall_ms / day_ms - (wall_ms % day_ms < 0 ? 1 : 0);
-	int within_ms = (int)(wall_ms - days * day_ms);
-	struct date date = {
-	    .hour = within_ms / 3600000,
-	    .minute = within_ms / 60000 % 60,
-	    .second = within_ms / 1000 % 60,
-	    .milliseconds = within_ms % 1000,
-	};
+	static const char digits[] = "00010203040506070809101112131415161718192021222324"
+	                             "25262728293031323334353637383940414243444546474849"
+	                             "50515253545556575859606162636465666768697071727374"
+	                             "75767778798081828384858687888990919293949596979899";
 
-	set_day(&date, days);
-	return date;
+	memcpy(at, digits + 2 * value, 2);
+	at[2] = behind;
+	return at + 3;
 }
 
-static char *put_digits(char *at, int value, int digits)
+/* "2026-01-31T" */
+static char *put_date(char *at, int32_t days)
 {
-	for (int i = digits; i-- > 0; value /= 10)
-		at[i] = (char)('0' + value % 10);
-	return at + digits;
+	struct date d;
+
+	set_day(&d, days);
+	put_two(at, d.year / 100, '0');
+	at = put_two(at + 2, d.year % 100, '-');
+	at = put_two(at, d.month, '-');
+	return put_two(at, d.day, 'T');
+}
+
+/* "13:45:30.123Z" */
+static char *put_time(char *at, uint32_t within_ms, bool fraction)
+{
+	int seconds = (int)(within_ms / 1000), milliseconds = (int)(within_ms % 1000);
+
+	at = put_two(at, seconds / 3600, ':');
+	at = put_two(at, seconds / 60 % 60, ':');
+	at = put_two(at, seconds % 60, fraction ? '.' : 'Z');
+	if (fraction) {
+		*at++ = (char)('0' + milliseconds / 100);
+		at = put_two(at, milliseconds % 100, 'Z');
+	}
+	*at = '\0';
+	return at;
 }
 
 /* Without printf: a page of the API holds a hundred of them. */
 void clock_rfc3339(char *out, int64_t wall_ms, bool fraction)
 {
-	struct date d = date_of(wall_ms);
+	int64_t bounded_ms = within_years(wall_ms);
+	int32_t days = days_of(bounded_ms);
 
-	out = put_digits(out, d.year, 4);
-	*out++ = '-';
-	out = put_digits(out, d.month, 2);
-	*out++ = '-';
-	out = put_digits(out, d.day, 2);
-	*out++ = 'T';
-	out = put_digits(out, d.hour, 2);
-	*out++ = ':';
-	out = put_digits(out, d.minute, 2);
-	*out++ = ':';
-	out = put_digits(out, d.second, 2);
-	if (fraction) {
-		*out++ = '.';
-		out = put_digits(out, d.milliseconds, 3);
+	put_time(put_date(out, days), (uint32_t)(bounded_ms - days * DAY_MS), fraction);
+}
+
+void clock_rfc3339_of_day(struct clock_day *day, char *out, int64_t wall_ms)
+{
+	int64_t bounded_ms = within_years(wall_ms);
+	int32_t days = days_of(bounded_ms);
+
+	if (day->days != days || day->date[0] == '\0') {
+		day->days = days;
+		put_date(day->date, days);
 	}
-	*out++ = 'Z';
-	*out = '\0';
+	memcpy(out, day->date, CLOCK_DATE);
+	put_time(out + CLOCK_DATE, (uint32_t)(bounded_ms - days * DAY_MS), true);
 }
 
 void clock_http_date(char *out, int64_t wall_ms)
 {
-	struct date d = date_of(wall_ms);
+	int64_t bounded_ms = within_years(wall_ms);
+	int32_t days = days_of(bounded_ms);
+	int seconds = (int)((bounded_ms - days * DAY_MS) / 1000);
+	int weekday = ((days + 4) % 7 + 7) % 7; /* 1 January 1970 was a Thursday */
+	struct date d;
 
-	snprintf(out, CLOCK_TEXT, "%s, %02d %s %04d %02d:%02d:%02d GMT", DAYS[d.weekday], d.day,
-	    MONTHS[d.month - 1], d.year, d.hour, d.minute, d.second);
+	set_day(&d, days);
+	snprintf(out, CLOCK_TEXT, "%s, %02d %s %04d %02d:%02d:%02d GMT", DAYS[weekday], d.day,
+	    MONTHS[d.month - 1], d.year, seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
 static bool date_valid(const struct date *d)
@@ -137,7 +163,7 @@ static int64_t date_wall_ms(const struct date *d)
 	    (153 * (d->month > 2 ? d->month - 3 : d->month + 9) + 2) / 5 + d->day - 1;
 	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 	int64_t days = era * 146097 + day_of_era - 719468;
-	int64_t seconds = days * DAY_S + d->hour * 3600 + d->minute * 60 + d->second;
+	int64_t seconds = days * (DAY_MS / 1000) + d->hour * 3600 + d->minute * 60 + d->second;
 
 	return seconds * 1000 + d->milliseconds;
 }

@@ -49,52 +49,6 @@ void pack_cut(struct buf *buf, const char *text, size_t limit)
 	buf_append(buf, "", 1);
 }
 
-void unpack_init(struct unpack *u, const void *data, size_t length)
-{
-	*u = (struct unpack){.at = length > 0 ? data : (const void *)""};
-	u->end = u->at + length;
-}
-
-/* The next `length` bytes, or NULL when there are fewer. */
-static const unsigned char *unpack_take(struct unpack *u, size_t length)
-{
-	const unsigned char *at = u->at;
-
-	if (u->bad || length > (size_t)(u->end - at)) {
-		u->bad = true;
-		return NULL;
-	}
-	u->at += length;
-	return at;
-}
-
-uint8_t unpack_u8(struct unpack *u)
-{
-	const unsigned char *at = unpack_take(u, 1);
-
-	return at != NULL ? *at : 0;
-}
-
-uint32_t unpack_u32(struct unpack *u)
-{
-	const unsigned char *at = unpack_take(u, sizeof(uint32_t));
-	uint32_t value = 0;
-
-	if (at != NULL)
-		memcpy(&value, at, sizeof(value));
-	return le32toh(value);
-}
-
-uint64_t unpack_u64(struct unpack *u)
-{
-	const unsigned char *at = unpack_take(u, sizeof(uint64_t));
-	uint64_t value = 0;
-
-	if (at != NULL)
-		memcpy(&value, at, sizeof(value));
-	return le64toh(value);
-}
-
 const void *unpack_bytes(struct unpack *u, size_t *length)
 {
 	*length = unpack_u32(u);
@@ -104,20 +58,6 @@ const void *unpack_bytes(struct unpack *u, size_t *length)
 		return "";
 	}
 	return at;
-}
-
-const char *unpack_string(struct unpack *u)
-{
-	size_t length;
-	const char *text = unpack_bytes(u, &length);
-
-	if (u->bad)
-		return "";
-	if (length == 0 || memchr(text, '\0', length) != text + length - 1) {
-		u->bad = true;
-		return "";
-	}
-	return text;
 }
 
 void pack_key_u32(unsigned char out[4], uint32_t value)

@@ -113,6 +113,36 @@ static void test_json_strings(void **state)
 	buf_free(&buf);
 }
 
+/* Each byte at each place of texts of each length up to three words; nothing is read or written
+ * beside them. */
+static void test_plain_text_is_copied(void **state)
+{
+	enum { MOST = 25 };
+
+	(void)state;
+	for (size_t length = 0; length < MOST; length++) {
+		char *text = malloc(length + (length == 0)), *out = malloc(length + (length == 0));
+
+		for (size_t i = 0; i < length; i++)
+			text[i] = (char)('a' + i);
+		assert_true(buf_copy_plain(out, text, length));
+		assert_memory_equal(out, text, length);
+		for (size_t at = 0; at < length; at++) {
+			for (int c = 0; c < 256; c++) {
+				bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+
+				text[at] = (char)c;
+				assert_int_equal(buf_copy_plain(out, text, length), plain);
+				if (plain)
+					assert_memory_equal(out, text, length);
+			}
+			text[at] = (char)('a' + at);
+		}
+		free(text);
+		free(out);
+	}
+}
+
 static void test_json_at_the_limit_adds_nothing(void **state)
 {
 	struct buf buf;
@@ -163,6 +193,7 @@ int main(void)
 	    cmocka_unit_test(test_no_limit_and_nothing),
 	    cmocka_unit_test(test_grows_keeping_bytes),
 	    cmocka_unit_test(test_json_strings),
+	    cmocka_unit_test(test_plain_text_is_copied),
 	    cmocka_unit_test(test_json_at_the_limit_adds_nothing),
 	    cmocka_unit_test(test_room_drop_take),
 	};

@@ -75,6 +75,35 @@ static void test_days(void **state)
 	}
 }
 
+static void test_rfc3339_of_a_day_remembered(void **state)
+{
+	static const int64_t steps[] = {0, 1, 86399999, 1, -1, -86400000, 86400000ll * 366, -1};
+	struct clock_day day = {0};
+	int64_t wall_ms = 0;
+
+	(void)state;
+	for (int i = 0; i < 4000; i++) {
+		char text[CLOCK_TEXT], wanted[CLOCK_TEXT];
+
+		wall_ms += steps[i % COUNT(steps)];
+		if (i == 2000)
+			wall_ms = -wall_ms;
+		clock_rfc3339(wanted, wall_ms, true);
+		clock_rfc3339_of_day(&day, text, wall_ms);
+		assert_string_equal(text, wanted);
+		assert_int_equal(strlen(text), CLOCK_RFC3339);
+		assert_string_equal(
+		    (clock_rfc3339_of_day(&(struct clock_day){0}, text, wall_ms), text), wanted);
+	}
+	for (int64_t far = INT64_MAX; far != 0; far = far > 0 ? INT64_MIN : 0) {
+		char text[CLOCK_TEXT], wanted[CLOCK_TEXT];
+
+		clock_rfc3339(wanted, far, true);
+		clock_rfc3339_of_day(&day, text, far);
+		assert_string_equal(text, wanted);
+	}
+}
+
 static void test_rfc3339_forms(void **state)
 {
 	static const struct {
@@ -170,6 +199,7 @@ int main(void)
 	    cmocka_unit_test(test_clocks_go_forward),
 	    cmocka_unit_test(test_rfc3339_there_and_back),
 	    cmocka_unit_test(test_days),
+	    cmocka_unit_test(test_rfc3339_of_a_day_remembered),
 	    cmocka_unit_test(test_rfc3339_forms),
 	    cmocka_unit_test(test_rfc3339_refusals),
 	    cmocka_unit_test(test_http_date),
