@@ -27,6 +27,9 @@ void audit_split(const char *text, char who[AUDIT_WHO], char from[AUDIT_WHO])
 	static const char *const joints[] = {" on the ", " at "};
 	const char *at = NULL, *behind = "", *next;
 
+	who[0] = from[0] = '\0';
+	if (text[0] == '\0')
+		return; /* as in many rows of a long list */
 	for (size_t i = 0; i < sizeof(joints) / sizeof(*joints); i++)
 		for (next = text; (next = strstr(next, joints[i])) != NULL; next++)
 			if (at == NULL || next > at) { /* the last one: names come first */

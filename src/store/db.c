@@ -96,6 +96,7 @@ bool db_group_abort(struct db *db, int rc, const char *what, struct err *err)
 	struct err own = ERR_INIT;
 
 	db_fail(db, rc, what, &own);
+	db->changes++;
 	if (db->write != NULL)
 		mdb_txn_abort(write_take(db));
 	group_is_lost(db, &own);
@@ -107,6 +108,7 @@ bool db_group_open(struct db *db, unsigned flags, struct err *err)
 {
 	if ((flags & DB_LAZY) == 0)
 		db->urgent = true;
+	db->changes++; /* whoever opens it writes next */
 	if (db->write != NULL)
 		return true;
 	read_end(db);
@@ -473,6 +475,11 @@ uint64_t db_size(const struct db *db)
 uint64_t db_commits(const struct db *db)
 {
 	return db->commits;
+}
+
+uint64_t db_changes(const struct db *db)
+{
+	return db->changes;
 }
 
 const char *db_directory(const struct db *db)

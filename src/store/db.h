@@ -181,6 +181,9 @@ bool db_full(struct db *db); /* DB_FULL_PERCENT or more */
 bool db_has_room(struct db *db, uint64_t bytes);
 uint64_t db_size(const struct db *db);
 uint64_t db_commits(const struct db *db);
+/* Rises with every write and when a group is lost: as long as it is the same, so is what every
+ * table holds. */
+uint64_t db_changes(const struct db *db);
 /* The directory's absolute path. */
 const char *db_directory(const struct db *db);
 

@@ -41,7 +41,7 @@ struct db {
 	struct db_waiters done;    /* of what is on disk, to be told at the end of the turn */
 	struct db_lost_group *lost_groups;
 	struct err lost_err;
-	uint64_t lost, commits;
+	uint64_t lost, commits, changes;
 
 	uint64_t used_pages;
 	size_t page_size;

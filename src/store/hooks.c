@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "base/mem.h"
 #include "base/pack.h"
+#include "store/gap.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct hooks {
 	struct vault *vault;
 	char instance[HOOKS_INSTANCE + 1];
 	uint64_t states[STATES];
+	struct gap gap;
 	struct buf row, sealed, sealed_old;
 };
 
@@ -116,11 +118,9 @@ static bool unpack(
 /* 1, 0 when it is not there, -1. */
 static int get(struct hooks *hooks, uint32_t repo, struct record_hook *hook, struct sealed *sealed)
 {
-	unsigned char key[4];
-	struct db_bytes row;
+	struct db_bytes key, row;
+	int is = gap_find(&hooks->gap, repo, &key, &row);
 
-	pack_key_u32(key, repo);
-	int is = db_get(hooks->db, DB_HOOK, key, sizeof(key), &row);
 	if (is != 1)
 		return is;
 	return unpack(repo, &row, hook, sealed) ? 1 : -1;
@@ -197,6 +197,7 @@ struct hooks *hooks_open(struct db *db, struct vault *vault, struct err *err)
 
 	hooks->db = db;
 	hooks->vault = vault;
+	gap_init(&hooks->gap, db, DB_HOOK);
 	buf_init(&hooks->row, ROW_LIMIT);
 	buf_init(&hooks->sealed, ROW_LIMIT);
 	buf_init(&hooks->sealed_old, ROW_LIMIT);

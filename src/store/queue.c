@@ -100,6 +100,7 @@ struct queue *queue_open(struct db *db, const struct queue_options *options, str
 	struct queue *queue = mem_zero(sizeof(*queue));
 
 	queue->db = db;
+	gap_init(&queue->gap, db, DB_QUEUE);
 	queue->options = *options;
 	if (queue->options.remember < 2)
 		queue->options.remember = 2;

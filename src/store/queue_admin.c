@@ -196,11 +196,10 @@ uint64_t queue_count_repo(struct queue *queue, uint32_t repo, uint64_t most)
 	struct db_bytes key, row;
 	uint64_t count = 0;
 
-	queue_key(first, repo, QUEUE_FINAL, 0);
 	/* Mostly nothing waits, and then no walk has to be begun. */
-	if (db_find_at(queue->db, DB_QUEUE, first, sizeof(first), &key, &row) != 1 ||
-	    key.length != QUEUE_KEY || memcmp(key.data, first, sizeof(uint32_t)) != 0)
+	if (gap_find(&queue->gap, repo, &key, &row) != 1)
 		return 0;
+	queue_key(first, repo, QUEUE_FINAL, 0);
 	cursor = db_cursor_open(queue->db, DB_QUEUE);
 	for (bool more = db_seek(cursor, first, sizeof(first), &key, &row);
 	     more && count < most && key.length == QUEUE_KEY &&

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "store/gap.h"
 #include "store/generation.h"
 #include "store/queue.h"
 
@@ -69,6 +70,7 @@ struct queue_pass {
 
 struct queue {
 	struct db *db;
+	struct gap gap;
 	struct queue_options options;
 	struct queue_memory memory;
 	bool memory_changed;
