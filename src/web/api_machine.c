@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "web/web_internal.h"
-#include <event2/http.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,8 +93,8 @@ void api_diagnosis(struct web_request *request)
 	struct json_writer w;
 	struct buf body;
 
-	evhttp_add_header(evhttp_request_get_output_headers(request->http), "Content-Disposition",
-	    "attachment; filename=\"eyes-scm-diagnosis.json\"");
+	web_add_header(
+	    request, "Content-Disposition", "attachment; filename=\"eyes-scm-diagnosis.json\"");
 	buf_init(&body, BODY_MAX);
 	json_writer_init(&w, &body);
 	json_open_object(&w, NULL);

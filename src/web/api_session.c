@@ -1,7 +1,6 @@
 /* Signing in and out, sessions, what the page needs to know before, and the event stream. */
 #include "base/clock.h"
 #include "web/web_internal.h"
-#include <event2/http.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -159,13 +158,12 @@ void api_setup_code(struct web_request *request)
  */
 static void set_cookie(struct web_request *request, const char *value)
 {
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
 	char cookie[256];
 
 	snprintf(cookie, sizeof(cookie),
 	    "eyes_scm_session=%s; Path=/; HttpOnly; SameSite=Strict%s%s", value,
 	    value[0] == '\0' ? "; Max-Age=0" : "", guard_over_tls(request) ? "; Secure" : "");
-	evhttp_add_header(headers, "Set-Cookie", cookie);
+	web_add_header(request, "Set-Cookie", cookie);
 	crypto_cleanse(cookie, sizeof(cookie));
 }
 
@@ -192,8 +190,7 @@ static void signed_in(const struct service_result *result, const struct auth_sig
 		snprintf(
 		    seconds, sizeof(seconds), "%lld", (long long)(retry_after_ms + 999) / 1000);
 		if (retry_after_ms >= 0)
-			evhttp_add_header(evhttp_request_get_output_headers(request->http),
-			    "Retry-After", seconds);
+			web_add_header(request, "Retry-After", seconds);
 		web_reply_err(request, status_of(result), result->err, result->trace);
 		return;
 	}
@@ -213,8 +210,7 @@ static void signed_in(const struct service_result *result, const struct auth_sig
 void api_session_post(struct web_request *request)
 {
 	struct json_at root = json_root(request->body, "");
-	const char *agent =
-	    evhttp_find_header(evhttp_request_get_input_headers(request->http), "User-Agent");
+	const char *agent = web_header(request, "User-Agent");
 	const char *code = "";
 	struct secret key = {0};
 	struct err err = ERR_INIT;

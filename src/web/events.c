@@ -138,9 +138,8 @@ static void log_refusal(const struct owed *owed, enum inbox_result result, const
 {
 	static struct log_limit limits[INBOX_FAILED + 1];
 	const struct refusal *refusal = &refusals[result];
-	char peer[64];
+	const char *peer = gate_peer(owed->reply);
 
-	gate_peer(owed->reply, peer, sizeof(peer));
 	if (err != NULL)
 		log_limited_error(&limits[result], "events", "an event is not taken",
 		    log_str("why", refusal->code), log_uint("repository", owed->repo),

@@ -143,8 +143,8 @@ bool gate_is_awaited(const struct gate_reply *reply);
 /* Where the path of a target begins: behind the authority of an absolute-form one. It may be "" or
  * "?...". */
 const char *gate_path_of(const char *target);
-/* The client's address, "?" when it has none. */
-void gate_peer(const struct gate_reply *reply, char *out, size_t size);
+/* The client's address, "?" when it has none. Borrowed for the turn. */
+const char *gate_peer(const struct gate_reply *reply);
 
 /*
  * Stops taking in: listeners rest for good, idle connections and streams are closed, requests that

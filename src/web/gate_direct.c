@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 struct gate_reply {
 	struct gate_conn *conn; /* NULL: it has gone */
@@ -68,22 +69,30 @@ bool gate_is_awaited(const struct gate_reply *reply)
 	return reply->conn != NULL && gate_conn_is_alive(reply->conn);
 }
 
-void gate_peer(const struct gate_reply *reply, char *out, size_t size)
+/* It stays the same as long as the connection is there. */
+static void learn_peer(struct gate_conn *conn)
 {
 	struct sockaddr_storage address = {0};
 	socklen_t length = sizeof(address);
 	const void *bytes = NULL;
 
-	snprintf(out, size, "?");
-	if (reply->conn == NULL || getpeername(bufferevent_getfd(reply->conn->below),
-	                               (struct sockaddr *)&address, &length) != 0)
+	if (getpeername(bufferevent_getfd(conn->below), (struct sockaddr *)&address, &length) != 0)
 		return;
 	if (address.ss_family == AF_INET)
 		bytes = &((const struct sockaddr_in *)&address)->sin_addr;
 	else if (address.ss_family == AF_INET6)
 		bytes = &((const struct sockaddr_in6 *)&address)->sin6_addr;
 	if (bytes != NULL)
-		inet_ntop(address.ss_family, bytes, out, (socklen_t)size);
+		inet_ntop(address.ss_family, bytes, conn->peer, sizeof(conn->peer));
+}
+
+const char *gate_peer(const struct gate_reply *reply)
+{
+	if (reply->conn == NULL)
+		return "?";
+	if (reply->conn->peer[0] == '\0')
+		learn_peer(reply->conn);
+	return reply->conn->peer[0] != '\0' ? reply->conn->peer : "?";
 }
 
 /* ---- answering ---- */
@@ -129,23 +138,41 @@ static bool is_whole(const struct gate_conn *conn, const struct gate_answer *ans
 	return !conn->head_only && has_length(answer) && answer->body_length > 0;
 }
 
-/* How many bytes of head and body a plain socket takes at once from the file. */
-static size_t send_file(
-    struct gate_conn *conn, const struct gate_answer *answer, const struct buf *head)
+static size_t send_bytes(
+    int fd, const struct gate_answer *answer, const struct buf *head, bool whole)
 {
-	int fd = bufferevent_getfd(conn->below);
-	off_t at;
-	ssize_t n;
+	struct iovec parts[] = {{.iov_base = head->data, .iov_len = head->length},
+	    {.iov_base = (void *)(uintptr_t)answer->body, .iov_len = answer->body_length}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = whole ? 2 : 1};
+	ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
 
-	if (answer->file == NULL || !is_whole(conn, answer) || conn->ssl != NULL ||
-	    evbuffer_get_length(bufferevent_get_output(conn->below)) > 0)
-		return 0;
-	n = send(fd, head->data, head->length, MSG_MORE | MSG_NOSIGNAL);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+static size_t send_file(int fd, const struct gate_answer *answer, const struct buf *head)
+{
+	off_t at;
+	ssize_t n = send(fd, head->data, head->length, MSG_MORE | MSG_NOSIGNAL);
+
 	if (n < 0 || (size_t)n < head->length)
 		return n < 0 ? 0 : (size_t)n;
 	at = answer->file->at;
 	n = sendfile(fd, answer->file->fd, &at, answer->body_length);
 	return head->length + (n < 0 ? 0 : (size_t)n);
+}
+
+/* How many bytes of head and body a plain socket takes at once, without a copy. What went wrong
+ * shows when the rest is written. */
+static size_t send_now(
+    struct gate_conn *conn, const struct gate_answer *answer, const struct buf *head)
+{
+	int fd = bufferevent_getfd(conn->below);
+	bool whole = is_whole(conn, answer);
+
+	if (conn->ssl != NULL || evbuffer_get_length(bufferevent_get_output(conn->below)) > 0)
+		return 0;
+	return whole && answer->file != NULL ? send_file(fd, answer, head)
+	                                     : send_bytes(fd, answer, head, whole);
 }
 
 /* What has not been sent yet. */
@@ -158,7 +185,7 @@ static void write_answer(struct gate_conn *conn, const struct gate_answer *answe
 	int failed;
 
 	write_head(conn, answer);
-	sent = send_file(conn, answer, head);
+	sent = send_now(conn, answer, head);
 	of_head = sent < head->length ? sent : head->length;
 	failed = evbuffer_add(out, head->data + of_head, head->length - of_head);
 	of_body = is_whole(conn, answer) ? answer->body_length - (sent - of_head) : 0;

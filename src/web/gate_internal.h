@@ -12,6 +12,7 @@
 #include "net/http_codec.h"
 #include "web/gate.h"
 #include <event2/event_struct.h>
+#include <netinet/in.h>
 #include <sys/queue.h>
 
 struct bufferevent;
@@ -76,7 +77,8 @@ struct gate_conn {
 	struct evbuffer *body;   /* NULL, or what has come of it */
 	size_t held_bytes;       /* of terms.pot; 0: not in its list */
 	TAILQ_ENTRY(gate_conn) pot_entry;
-	struct gate_reply *reply; /* GATE_DIRECT: not answered yet; else NULL */
+	struct gate_reply *reply;    /* GATE_DIRECT: not answered yet; else NULL */
+	char peer[INET6_ADDRSTRLEN]; /* "" until somebody asks */
 
 	struct loop_timer timer;
 	uint64_t deadline_ms; /* 0: none. The timer may stand earlier */

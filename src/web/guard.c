@@ -26,8 +26,7 @@
 
 static const char *header(struct web_request *request, const char *name)
 {
-	const char *value =
-	    evhttp_find_header(evhttp_request_get_input_headers(request->http), name);
+	const char *value = web_header(request, name);
 
 	return value != NULL ? value : "";
 }
@@ -278,8 +277,13 @@ bool guard_session(struct web_request *request)
 	    auth_check(request->web->auth, cookie, header(request, TOKEN_HEADER), &err);
 	crypto_cleanse(cookie, sizeof(cookie));
 	if (request->session != NULL) {
-		snprintf(request->who, sizeof(request->who), "browser session %s at %s",
-		    request->session->id, request->address);
+		_Static_assert(sizeof(request->who) > sizeof("browser session  at ") + SESSION_ID +
+		                                          sizeof(request->address),
+		    "all of it fits");
+		stpcpy(
+		    stpcpy(stpcpy(stpcpy(request->who, "browser session "), request->session->id),
+		        " at "),
+		    request->address);
 		return true;
 	}
 	web_reply_err(request, 401, &err, NULL);

@@ -1,6 +1,7 @@
 /* Answers and queries. */
 #include "base/codec.h"
 #include "base/log.h"
+#include "net/http_codec.h"
 #include "web/web_internal.h"
 #include <errno.h>
 #include <event2/buffer.h>
@@ -17,6 +18,10 @@
 void web_request_free(struct web_request *request)
 {
 	TAILQ_REMOVE(&request->web->pending, request, entry);
+	if (request->web->reading == request)
+		request->web->reading = NULL;
+	buf_free(&request->headers);
+	free(request->target);
 	json_decref(request->body);
 	free(request->answer);
 	free(request);
@@ -38,6 +43,51 @@ const struct web_header web_page_headers[] = {
     {NULL, NULL},
 };
 
+const char *web_header(const struct web_request *request, const char *name)
+{
+	if (request->http == NULL)
+		return request->head != NULL ? http_head_get(request->head, name) : NULL;
+	return evhttp_find_header(evhttp_request_get_input_headers(request->http), name);
+}
+
+void web_add_header(struct web_request *request, const char *name, const char *value)
+{
+	if (request->http == NULL)
+		http_write_field(&request->headers, name, value);
+	else
+		evhttp_add_header(evhttp_request_get_output_headers(request->http), name, value);
+}
+
+char *web_page_lines(void)
+{
+	struct buf out;
+
+	buf_init(&out, 4096);
+	buf_puts(&out, "Cache-Control: no-store\r\n");
+	for (const struct web_header *header = web_page_headers; header->name != NULL; header++)
+		buf_printf(&out, "%s: %s\r\n", header->name, header->value);
+	return buf_take(&out);
+}
+
+/* What web_send and evhttp do on the other road. */
+static void answer_directly(
+    struct web_request *request, int status, const char *type, const struct buf *body)
+{
+	struct gate_answer answer = {.status = status};
+
+	if (body != NULL && body->length > 0) {
+		answer.body = body->data;
+		answer.body_length = body->length;
+		web_add_header(request, "Content-Type", type);
+	}
+	buf_puts(&request->headers, request->web->page_headers);
+	if (request->headers.overflow)
+		fatal("the headers of an answer are too long");
+	answer.headers = request->headers.data;
+	gate_answer(request->reply, &answer);
+	web_request_free(request);
+}
+
 void web_send(struct web_request *request, int status, struct evbuffer *body)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
@@ -55,16 +105,22 @@ void web_send(struct web_request *request, int status, struct evbuffer *body)
 
 void web_reply_text(struct web_request *request, int status, const char *type, struct buf *body)
 {
-	struct evbuffer *out = evbuffer_new();
+	struct evbuffer *out;
 
+	if (request->http == NULL) {
+		answer_directly(request, status, type, body);
+		if (body != NULL)
+			buf_free(body);
+		return;
+	}
+	out = evbuffer_new();
 	if (out == NULL)
 		fatal("out of memory");
 	if (body != NULL && body->length > 0) {
 		size_t length = body->length;
 		char *data = buf_take(body);
 
-		evhttp_add_header(
-		    evhttp_request_get_output_headers(request->http), "Content-Type", type);
+		web_add_header(request, "Content-Type", type);
 		evbuffer_add_reference(out, data, length, body_free, data);
 	}
 	web_send(request, status, out);

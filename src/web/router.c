@@ -1,16 +1,16 @@
 /* One table of routes: method, path, where it is served, what it needs. */
 #include "web/assets.h"
 #include "web/web_internal.h"
-#include <event2/http.h>
 #include <stdio.h>
 #include <string.h>
 
 /*
  * HEALTH: on TCP without questions, for load balancers. OPEN: on TCP before signing in. CONTROL: on
  * the control socket only. PAGE: on TCP only. Everything else: on the control socket, and on TCP
- * with a session. FIRST: also before signing in as long as nobody ever did.
+ * with a session. FIRST: also before signing in as long as nobody ever did. STREAM: its answer does
+ * not come in one piece.
  */
-enum { HEALTH = 1, WITH_BODY = 2, OPEN = 4, CONTROL = 8, PAGE = 16, FIRST = 32 };
+enum { HEALTH = 1, WITH_BODY = 2, OPEN = 4, CONTROL = 8, PAGE = 16, FIRST = 32, STREAM = 64 };
 
 static const struct route {
 	const char *method;
@@ -28,7 +28,7 @@ static const struct route {
     {"DELETE", "/api/v1/session", api_session_delete, PAGE},
     {"GET", "/api/v1/sessions", api_sessions_get, 0},
     {"DELETE", "/api/v1/sessions/{id}", api_session_end, 0},
-    {"GET", "/api/v1/events", api_events, PAGE},
+    {"GET", "/api/v1/events", api_events, PAGE | STREAM},
     {"PUT", "/api/v1/configuration", api_configuration_put, OPEN | PAGE | WITH_BODY},
     {"GET", "/api/v1/settings", api_settings, 0},
     {"GET", "/api/v1/status", api_status, 0},
@@ -92,7 +92,7 @@ static void not_allowed(struct web_request *request, const char *allow)
 {
 	struct err err = ERR_INIT;
 
-	evhttp_add_header(evhttp_request_get_output_headers(request->http), "Allow", allow);
+	web_add_header(request, "Allow", allow);
 	err_set(&err, "method", "this address takes %s", allow);
 	web_reply_err(request, 405, &err, NULL);
 }
@@ -171,6 +171,20 @@ static bool page(struct web_request *request, const char *method, const char *pa
 	if (!guard_host(request))
 		return true;
 	return assets_serve(request, path);
+}
+
+bool route_read(struct web_request *request, const char *path)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		const struct route *r = &routes[i];
+
+		if (strcmp(r->method, "GET") == 0 && (r->flags & (STREAM | CONTROL)) == 0 &&
+		    matches(r, path, request->id, sizeof(request->id))) {
+			run(r, request);
+			return true;
+		}
+	}
+	return false;
 }
 
 void route(struct web_request *request, const char *method, const char *path)

@@ -33,8 +33,9 @@ static const char *method_name(enum evhttp_cmd_type method)
 /* Parses a JSON object from the body; false after having answered. */
 bool web_read_body(struct web_request *request)
 {
-	struct evbuffer *in = evhttp_request_get_input_buffer(request->http);
-	size_t length = evbuffer_get_length(in);
+	struct evbuffer *in =
+	    request->http != NULL ? evhttp_request_get_input_buffer(request->http) : NULL;
+	size_t length = in != NULL ? evbuffer_get_length(in) : 0;
 	struct err err = ERR_INIT;
 
 	if (length == 0)
@@ -107,7 +108,8 @@ static void handle_tcp(struct evhttp_request *http, void *arg)
 static bool take(
     struct gate_reply *reply, const struct http_head *head, struct evbuffer *body, void *arg)
 {
-	return assets_take(reply, head, body, arg) || web_events_take(reply, head, body, arg);
+	return assets_take(reply, head, body, arg) || web_events_take(reply, head, body, arg) ||
+	       web_direct_take(reply, head, body, arg);
 }
 
 /* ---- life ---- */
@@ -146,6 +148,7 @@ struct web *web_new(const struct web_options *options, struct err *err)
 	web->organization = mem_string(options->organization != NULL ? options->organization : "");
 	web->static_dir = mem_string(options->static_dir);
 	web->hosts = hosts;
+	web->page_headers = web_page_lines();
 	web->assets = options->static_dir == NULL ? assets_new() : NULL;
 	TAILQ_INIT(&web->pending);
 	web->streams = streams_new(options->loop, options->bus, auth_sessions(options->auth));
@@ -207,6 +210,7 @@ void web_free(struct web *web)
 	free(web->organization);
 	free(web->static_dir);
 	free(web->hosts);
+	free(web->page_headers);
 	assets_free(web->assets);
 	buf_free(&web->event_headers);
 	free(web);

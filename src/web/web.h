@@ -3,7 +3,8 @@
  * routes).
  *
  *   evhttp --> server.c (listeners, limits, who asks) --> router.c (one table of routes) -->
- * api_*.c --> service/
+ * api_*.c --> service/                                    ^
+ *   the gate's direct road --> direct.c (reads on TCP) ---'
  *
  * A handler gets a `struct web_request` and answers it exactly once with one of the web_reply
  * functions, at once or later; evhttp does not notice a client that has gone while an answer is
@@ -25,6 +26,8 @@
 
 struct evbuffer;
 struct evhttp_request;
+struct gate_reply;
+struct http_head;
 
 struct web_listen {
 	const char *text; /* "127.0.0.1:4000" */
@@ -77,10 +80,14 @@ void web_free(struct web *web);
 struct web_request {
 	struct web *web;
 	struct service *service;
-	struct evhttp_request *http;
-	bool control;        /* came over the control socket */
-	char who[AUDIT_WHO]; /* in the forms of audit_split */
-	char address[64];    /* of a TCP peer; "" on the control socket */
+	struct evhttp_request *http;  /* NULL: it came by the gate's direct road (direct.c) */
+	struct gate_reply *reply;     /* there: owed */
+	const struct http_head *head; /* there: until the handler returns */
+	struct buf headers;           /* there: lines of web_add_header */
+	char *target;                 /* there: path, NUL, query */
+	bool control;                 /* came over the control socket */
+	char who[AUDIT_WHO];          /* in the forms of audit_split */
+	char address[64];             /* of a TCP peer; "" on the control socket */
 	const struct session
 	    *session;      /* the page's; borrowed for the turn, NULL on the control socket */
 	char id[64];       /* the {id} of the route, decoded; "" when there is none */
@@ -92,7 +99,13 @@ struct web_request {
 	TAILQ_ENTRY(web_request) entry;
 };
 
-/* Adds the headers that every answer has, sends, and frees the request. body may be NULL. */
+/* A header of the request, the first of its name, borrowed; NULL when there is none. On the direct
+ * road there is none any more once the handler has returned. */
+const char *web_header(const struct web_request *request, const char *name);
+/* A header of the answer, copied, beside those that every answer has. */
+void web_add_header(struct web_request *request, const char *name, const char *value);
+/* Adds the headers that every answer has, sends, and frees the request; not for the direct road.
+ * body may be NULL. */
 void web_send(struct web_request *request, int status, struct evbuffer *body);
 void web_request_free(struct web_request *request); /* of a stream that has ended */
 /* The body's buffer is emptied. */
@@ -126,6 +139,9 @@ const char *web_eyes_url(const struct web *web); /* "" when not configured */
 const char *web_organization(const struct web *web);
 
 /* router.c */
+/* Runs the route of a GET or HEAD on TCP whose answer is one piece; false, with nothing done, when
+ * there is none such at this path. */
+bool route_read(struct web_request *request, const char *path);
 void route(struct web_request *request, const char *method, const char *path);
 
 /* api_*.c */

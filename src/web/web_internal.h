@@ -1,5 +1,6 @@
 /*
- * web_internal: what server.c, listen.c, reply.c and guard.c share; nobody else includes it.
+ * web_internal: what server.c, direct.c, listen.c, reply.c and guard.c share; nobody else includes
+ * it.
  */
 #ifndef WEB_WEB_INTERNAL_H
 #define WEB_WEB_INTERNAL_H
@@ -41,6 +42,9 @@ struct web {
 	char *hosts;        /* names that Host may have, each between commas: ",a,b," */
 	char last_host[64]; /* the last Host that was allowed, as it came; "" at first */
 	struct assets *assets;
+	char *page_headers; /* web_page_headers and "no-store", as lines */
+	struct web_request
+	    *reading; /* direct.c: whose handler is running; NULL: none, or answered */
 	web_settings_fn *settings;
 	void *settings_arg;
 	void (*restart)(void *);
@@ -55,6 +59,10 @@ struct web_header {
 	const char *name, *value;
 };
 extern const struct web_header web_page_headers[];
+char *web_page_lines(void); /* those of an answer of the API on TCP, as lines; to be freed */
+
+/* direct.c, of gate_options; arg is struct web */
+gate_take_fn web_direct_take;
 
 /* listen.c */
 bool listen_all(struct web *web, const struct web_options *options, struct err *err);

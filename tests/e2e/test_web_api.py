@@ -265,6 +265,84 @@ class Servers(WebTest):
         self.assertEqual(browser.get("servers"), {"servers": []})
 
 
+class Roads(WebTest):
+    """Reads of the API go by the gate's direct road; the same target in absolute form goes through evhttp, and so does
+    all of the control socket."""
+
+    def both(self, browser, path, method="GET", **more):
+        seen = []
+        for target in (path, f"http://{more.get('headers', {}).get('Host', browser.host)}{path}"):
+            reply = browser.ask(method, target, **more)
+            seen.append((reply.status, sorted((name, value) for name, value in reply.headers.items() if name != "Date"), reply.body))
+            self.assertTrue(reply.headers["Date"], reply)
+        self.assertEqual(*seen)
+        return seen[0]
+
+    def test_both_give_the_same(self):
+        world, browser = self.signed_in(enable=True)
+        other = Browser(world)  # not signed in
+        for path, status in (("repositories", 200), ("repositories?limit=1&after=0", 200), ("repositories?limit=0", 400),
+                             ("repositories?search=%77eb&state=enabled", 200), ("repositories?state=x", 400), ("repositories?search=%0", 400),
+                             ("repositories/1", 200), ("repositories/1?x", 200), ("repositories/99", 404), ("repositories/%31", 404),
+                             ("repositories?", 200), ("account", 200), ("servers", 200), ("settings", 200), ("audit", 200), ("updates", 200),
+                             ("queue", 200), ("relay", 200), ("start", 200), ("jobs/9", 404), ("listings/9", 404),
+                             ("nowhere", 404), ("", 404), ("servers/check", 405), ("setup-code", 404)):
+            path = "/api/v1/" + path
+            for method in ("GET", "HEAD"):
+                with self.subTest(path=path, method=method):
+                    seen = self.both(browser, path, method)
+                    self.assertEqual(seen[0], status)
+                    self.assertEqual(seen[2] == b"", method == "HEAD")
+            for who, more, status in ((other, {}, None), (browser, {"X-Eyes-Scm-Token": "0" * 64}, None), (browser, {"Cookie": ""}, None),
+                                      (browser, {"Host": "evil.example"}, 421), (browser, {"Origin": "http://evil.example"}, None),
+                                      (browser, {"Sec-Fetch-Site": "cross-site"}, None)):
+                with self.subTest(path=path, more=more):
+                    seen = self.both(who, path, headers=more)[0]
+                    if status is not None and path.startswith("/api/v1/repositories"):
+                        self.assertEqual(seen, status)
+        self.assertEqual(self.both(other, "/api/v1/repositories")[0], 401)
+        self.assertEqual(self.both(browser, "/api/v1/repositories", headers={"Origin": "http://evil.example"})[0], 403)
+        for path in ("/healthz", "/readyz", "/metrics"):
+            self.both(other, path)
+        self.assertIn(("Content-Disposition", 'attachment; filename="eyes-scm-diagnosis.json"'), browser.ask("GET", "/api/v1/diagnosis").headers.items())
+
+    def test_rows_follow_what_changes(self):
+        world, browser = self.signed_in(repositories=("PRJ/web", "PRJ/api"))
+        states = []
+
+        def look(check, why):
+            def same():
+                rows = [browser.ask("GET", "/api/v1/repositories?limit=50").body, world.api("GET", "/api/v1/repositories?limit=50")[1],
+                        browser.ask("GET", f"http://{browser.host}/api/v1/repositories?limit=50").body]
+                row = next((row for row in json.loads(rows[0])["repositories"] if row["slug"] != "api"), None)
+                return rows if row and check(row) and rows[0] == rows[1] == rows[2] else None
+            states.append(wait_for(same, lambda: f"{why}: {browser.get('repositories')}")[0])
+        browser.post("repositories/enable", {"repositories": ["PRJ/web", "PRJ/api"], "token": world.token})
+        look(lambda row: row["state"] == "enabled" and row["events"]["state"] == "ok" and row["last_update"] is None, "enabled")
+        world.wait_outcome(world.send(), "delivered")
+        look(lambda row: row["last_update"]["outcome"] == "delivered" and row["waiting"] == 0, "delivered")
+        world.bitbucket.fault("status", status=503, match={"method": "POST"})
+        world.send()
+        look(lambda row: row["waiting"] == 1, "it waits")
+        world.bitbucket.heal()
+        world.api("POST", "/api/v1/queue/retry", {"all": True})
+        look(lambda row: row["waiting"] == 0, "it waits no more")
+        number = browser.get("repositories?search=web")["repositories"][0]["id"]
+        checked = browser.get(f"repositories/{number}")["events"]["checked"]
+        time.sleep(0.01)
+        browser.post("webhooks/check", {"repositories": ["PRJ/web"]})
+        look(lambda row: row["events"]["checked"] > checked, "its webhook was looked at")
+        token_at = browser.get(f"repositories/{number}")["token_at"]
+        browser.post("repositories/token", {"repositories": ["PRJ/web"], "token": world.token})
+        look(lambda row: row["token_at"] > token_at, "another token")
+        world.bitbucket.setup(rename={"PRJ/web": "PRJ/shop"}, moved="follow")
+        browser.post(f"repositories/{number}/follow")
+        look(lambda row: row["slug"] == "shop" and row["events"]["state"] == "ok", "another name")
+        browser.post("repositories/disable", {"repositories": ["PRJ/shop"]})
+        look(lambda row: row["state"] == "disabled" and row["events"]["state"] == "none", "disabled")
+        self.assertEqual(len(set(states)), len(states))
+
+
 class Repositories(WebTest):
     def wait_listing(self, browser, number, query=""):
         return wait_for(lambda: (view := browser.get(f"listings/{number}{query}"))["state"] != "reading" and view, "it is read", 60)

@@ -67,7 +67,7 @@ static bool take(
 	if (strncmp(path, "/direct/", 8) != 0)
 		return false;
 	direct.taken++;
-	gate_peer(reply, direct.peer, sizeof(direct.peer));
+	snprintf(direct.peer, sizeof(direct.peer), "%s", gate_peer(reply));
 	if (strcmp(path, "/direct/echo") == 0) {
 		answer.body_length = length;
 		answer.body = body != NULL ? evbuffer_pullup(body, -1) : NULL;

@@ -25,6 +25,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	events_close(service.parts.events);
 	hooks_close(service.parts.hooks);
 	flow_end(&flow);
 	return 0;
@@ -135,12 +136,91 @@ static void test_waiting_and_webhook(void **state)
 	}
 }
 
+static const char *row_of(struct buf *out, uint32_t repo)
+{
+	struct record_repo record;
+	struct json_writer w;
+
+	buf_reset(out);
+	json_writer_init(&w, out);
+	assert_true(records_repo(flow.records, repo, &record));
+	api_write_repository(&service, &w, &record, false);
+	return out->data;
+}
+
+/* A row says what holds now, whatever was asked before: looks at all rows between two changes. */
+static void test_rows_follow_what_changes(void **state)
+{
+	enum { COUNT = 6 };
+	struct journal_row ended = {.ended_ms = ENABLED_MS,
+	    .commit = "c",
+	    .key = "k",
+	    .state = UPDATE_SUCCESSFUL,
+	    .outcome = UPDATE_DELIVERED,
+	    .code = "",
+	    .error = ""};
+	struct record_hook hook = {
+	    .id = "12", .url = "u", .events = "", .code = "", .error = "", .hint = ""};
+	struct buf out;
+	uint32_t server, repos[COUNT];
+
+	(void)state;
+	buf_init(&out, 64 * 1024);
+	server = flow_server(&flow, "https://git.example.com");
+	service.parts.events = events_open(flow.store.db,
+	    &(struct events_options){
+	        .ttl_ms = 1000000, .limit = 100, .limit_bytes = 1 << 20, .remember = 100},
+	    &flow.store.err);
+	assert_non_null(service.parts.events);
+	service.parts.hooks = hooks_open(flow.store.db, flow.vault, &flow.store.err);
+	assert_non_null(service.parts.hooks);
+	for (int i = 0; i < COUNT; i++)
+		repos[i] =
+		    flow_repo(&flow, server, (const char[2]){(char)('a' + i), '\0'}, "token");
+	for (int i = 0; i < COUNT; i++) { /* forwards and backwards: into what was a gap */
+		uint32_t repo = repos[i % 2 == 0 ? i : COUNT - i];
+		struct record_repo record;
+
+		for (int k = 0; k < COUNT; k++)
+			row_of(&out, repos[k]);
+		assert_non_null(
+		    strstr(row_of(&out, repo), "\"waiting\":0,\"events\":{\"state\":\"none\"}}"));
+		hook.repo = repo;
+		hook.state = HOOK_OK;
+		assert_true(hooks_put(service.parts.hooks, &hook, &flow.store.err));
+		assert_non_null(strstr(row_of(&out, repo), "\"events\":{\"state\":\"ok\""));
+		hook.state = HOOK_FAILING;
+		assert_true(hooks_put(service.parts.hooks, &hook, &flow.store.err));
+		assert_non_null(strstr(row_of(&out, repo), "\"events\":{\"state\":\"failing\""));
+		assert_int_equal(
+		    flow_put_quietly(&flow, repo, "c1", "k", UPDATE_INPROGRESS, out.data + 1, 1),
+		    QUEUE_PUT_NEW);
+		assert_non_null(strstr(row_of(&out, repo), "\"waiting\":1"));
+		assert_non_null(strstr(row_of(&out, repo), "\"last_update\":null"));
+		ended.repo = repo;
+		journal_add(flow.journal, &ended);
+		assert_non_null(strstr(row_of(&out, repo), "\"outcome\":\"delivered\""));
+		assert_true(hooks_remove(service.parts.hooks, repo, &flow.store.err));
+		assert_non_null(strstr(row_of(&out, repo), "\"events\":{\"state\":\"none\"}}"));
+		assert_true(records_repo(flow.records, repo, &record));
+		record.name = "renamed";
+		record.owner = "somebody else";
+		record.state = REPO_DISABLED;
+		assert_true(records_put_repo(flow.records, &record, NULL, &flow.store.err));
+		row_of(&out, repo);
+		assert_non_null(strstr(out.data, "\"name\":\"renamed\",\"state\":\"disabled\","
+		                                 "\"owner\":\"somebody else\""));
+	}
+	buf_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_odd, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_waiting_and_webhook, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_rows_follow_what_changes, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
