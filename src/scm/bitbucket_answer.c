@@ -403,18 +403,26 @@ static void read_404(struct reading *r)
 
 /* ---- the rest ---- */
 
+/* A status waits in the queue and is tried again; whatever else is asked is over. */
+static bool is_queued(const struct reading *r)
+{
+	return r->asked->write && r->asked->commit != NULL;
+}
+
 static void read_rate_limit(struct reading *r)
 {
+	bool queued = is_queued(r);
 	struct err *err = fault(r, SCM_TEMPORARY, SCM_SCOPE_TOKEN);
 
 	r->answer->scm.rate_limited = true;
 	err_set(err, "rate_limited", "%s asks to slow down", r->asked->host);
 	hop_bitbucket(r);
 	if (r->answer->scm.retry_after_ms >= 0)
-		err_hint(err, "Nothing to do: goes on in %lld s.",
+		err_hint(err, queued ? "Nothing to do: goes on in %lld s." : "Try again in %lld s.",
 		    (long long)((r->answer->scm.retry_after_ms + 999) / 1000));
 	else
-		err_hint(err, "Nothing to do: goes on by itself.");
+		err_hint(
+		    err, queued ? "Nothing to do: goes on by itself." : "Try again in a minute.");
 }
 
 /* 500 is Bitbucket's about this request (the same key with another ref has been seen); 502 to 504
@@ -434,7 +442,9 @@ static void read_5xx(struct reading *r)
 	else
 		err_set(err, "server_5xx", "%s answers with HTTP %d", r->asked->host, status);
 	hop_bitbucket(r);
-	err_hint(err, "Nothing to do here: it is tried again, and nothing is lost.");
+	err_hint(err, is_queued(r)
+	                  ? "Nothing to do here: it is tried again, and nothing is lost."
+	                  : "Try again; if it keeps failing, look at the load of Bitbucket.");
 	add_words(r);
 	r->answer->scm.doubtful = r->asked->write && server && status != 503;
 }
