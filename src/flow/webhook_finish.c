@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* strcasestr */
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/webhook_internal.h"
@@ -8,6 +9,17 @@
 
 /* ---- what came of it ---- */
 
+/* Java's words, or those of whatever delivers in its place. */
+static bool is_about_tls(const char *words)
+{
+	static const char *const marks[] = {"certificat", "pkix", "ssl", "tls", "x509"};
+
+	for (unsigned i = 0; words != NULL && i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (strcasestr(words, marks[i]) != NULL)
+			return true;
+	return false;
+}
+
 /* What to do depends on how far a delivery comes. */
 static const char *failing_hint(const struct scm_delivery *last, bool relay)
 {
@@ -17,6 +29,14 @@ static const char *failing_hint(const struct scm_delivery *last, bool relay)
 	if (!relay && last->outcome == SCM_DELIVERY_FAILED)
 		return "The address is reached and does not take events: set EYES_WEBHOOK_URL to "
 		       "the one of your Eyes server. Statuses are not affected.";
+	if (last->outcome == SCM_DELIVERY_ERROR && is_about_tls(last->words))
+		return relay
+		           ? "Bitbucket does not trust the certificate at EYES_SCM_PROXY_URL: add "
+		             "its "
+		             "CA to the Java of Bitbucket. Statuses are not affected."
+		           : "Bitbucket does not trust the certificate of that address: add its CA "
+		             "to the Java of Bitbucket, or set EYES_EVENTS=relay. Statuses are not "
+		             "affected.";
 	return relay ? "Let Bitbucket reach EYES_SCM_PROXY_URL. Statuses are not affected."
 	             : "Let Bitbucket reach the address of the webhook, or set EYES_EVENTS=relay. "
 	               "Statuses are not affected.";

@@ -289,6 +289,11 @@ static void a_direct_address_that_takes_nothing(void **state)
 	model.delivered_ms++;
 	assert_int_equal(check(false).state, HOOK_FAILING);
 	assert_non_null(strstr(row().hint, "EYES_EVENTS=relay"));
+	assert_null(strstr(row().hint, "certificate"));
+	model.words = "PKIX path building failed: unable to find valid certification path";
+	assert_int_equal(check(false).state, HOOK_FAILING);
+	assert_non_null(strstr(row().hint, "certificate"));
+	assert_non_null(strstr(row().hint, "Java"));
 }
 
 static void verdicts_of_the_repository(void **state)

@@ -47,6 +47,7 @@ static struct model {
 	bool archived, admin;
 	const char *slug;             /* that the repository has now */
 	enum scm_delivered delivered; /* the last delivery, as the list has it */
+	const char *words;            /* of a test that fails; may be NULL */
 	int delivered_status;
 	int64_t delivered_ms;      /* 0: just now */
 	enum scm_delivered tested; /* of a connection test; NONE: as OK */
@@ -243,6 +244,8 @@ static inline void answer_one(struct answer *answer)
 
 	if (model.tested != SCM_DELIVERY_NONE)
 		delivery.outcome = model.tested;
+	if (delivery.outcome == SCM_DELIVERY_ERROR && model.words != NULL)
+		delivery.words = model.words;
 	if (answer->failed) {
 		if (model.fault_effect && answer->op == OP_PUT)
 			(void)put_now(answer->id);
