@@ -218,6 +218,7 @@ static void committed(const struct service_result *result, void *arg)
 		if (repo->fault == SERVICE_OK && result->fault != SERVICE_OK) {
 			repo->fault = result->fault;
 			err_copy(&repo->err, result->err);
+			repo->events.asked = false;
 		}
 		if (change->what != SERVICE_CHECK && !is_webhook_action(change->what))
 			tell_dispatcher(change, repo);
@@ -327,6 +328,8 @@ static void write_record(
 	}
 	repo->id = record.id;
 	repo->read = true;
+	repo->events.asked =
+	    change->what == SERVICE_ENABLE && change->job.service->parts.keeper != NULL;
 	repo->admin = access->admin;
 	snprintf(repo->owner, sizeof(repo->owner), "%s", change->owner);
 	snprintf(repo->name, sizeof(repo->name), "%s/%s", seen->project, seen->slug);

@@ -119,7 +119,7 @@ enum service_enable {
 	SERVICE_WEBHOOK_ROTATE  /* another secret */
 };
 struct service_events {   /* the events half: the webhook */
-	bool asked, done; /* there is such a half; it is over */
+	bool asked, done; /* there is such a half, or will be; it is over */
 	bool ok;
 	bool gone; /* there is no webhook any more: `state` says nothing */
 	enum hook_state state;

@@ -84,9 +84,14 @@ void api_write_half(struct json_writer *w, const struct service_events *events)
 	    [SCM_DELIVERY_FAILED] = "failed",
 	    [SCM_DELIVERY_ERROR] = "error"};
 
-	if (!events->asked || !events->done)
+	if (!events->asked)
 		return;
 	json_open_object(w, "events");
+	json_write_bool(w, "done", events->done);
+	if (!events->done) {
+		json_close_object(w);
+		return;
+	}
 	json_write_bool(w, "ok", events->ok);
 	json_write_string(w, "state", events->gone ? "none" : hook_state_name(events->state));
 	json_write_bool(w, "made", events->made);

@@ -161,6 +161,27 @@ class Making(Webhooks):
         self.assertEqual(hook["url"], f"{world.eyes.url}/hooks/org-1/{self.instance(world)}")
         self.assertEqual(hook["secret_sha256"], hashlib.sha256(secret.encode()).hexdigest())
 
+    def test_a_job_tells_not_yet_from_not_asked(self):
+        world = self.webhook_world()
+        world.bitbucket.fault("slow", times=1, match={"method": "POST", "path": "/webhooks"}, delay_ms=3000)
+
+        def job_of(action, **more):
+            status, said = world.api("POST", "/api/v1/repositories/" + action, {"repositories": [PATH], "async": True, **more})
+            self.assertEqual(status, 202, said)
+            return f"/api/v1/jobs/{json.loads(said)['job']}"
+
+        def result_of(job):
+            said = json.loads(world.api("GET", job)[1])
+            return said["state"], (said["results"] or [None])[0]
+        job = job_of("enable", token=world.token)
+        state, result = wait_for(lambda: (said := result_of(job))[1] and said, "the statuses are done")
+        self.assertEqual((state, result["ok"], result["statuses"], result["events"]), ("running", True, {"ok": True}, {"done": False}))
+        _, result = wait_for(lambda: (said := result_of(job))[0] == "done" and said, "the webhook is made")
+        self.assertEqual((result["events"]["done"], result["events"]["ok"]), (True, True))
+        job = job_of("token", token=world.token)
+        _, result = wait_for(lambda: (said := result_of(job))[0] == "done" and said, "the token is replaced")
+        self.assertNotIn("events", result)
+
     def test_a_failing_half_leaves_the_other(self):
         world = self.webhook_world()
         world.bitbucket.fault("status", match={"method": "POST", "path": "/webhooks"}, status=409,
