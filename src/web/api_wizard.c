@@ -167,6 +167,15 @@ static void write_token_page(struct web_request *request, struct json_writer *w)
 	json_write_text(w, "token_page", page);
 }
 
+/* Of a server that answers for some, the others are results. */
+static bool none_reached(const struct service_repo *repos, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (repos[i].fault != SERVICE_UNREACHED)
+			return false;
+	return true;
+}
+
 static void token_checked(const struct service_result *result, const struct service_repo *repos,
     unsigned count, void *arg)
 {
@@ -175,7 +184,7 @@ static void token_checked(const struct service_result *result, const struct serv
 	struct buf body;
 
 	/* A repository that is not visible is an answer; a token that is refused is not. */
-	if (count == 0 || result->fault == SERVICE_UNREACHED ||
+	if (count == 0 || none_reached(repos, count) ||
 	    (result->fault != SERVICE_OK && err_is(result->err, "token_refused"))) {
 		web_reply_result(request, result);
 		return;
