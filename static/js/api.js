@@ -5,15 +5,7 @@ import { sessionToken } from "./state.js";
 export class ApiError extends Error {
 	constructor(status, error) {
 		super(error.message || "eyes-scm answered with HTTP " + status);
-		Object.assign(this, {
-			status,
-			code: error.code || "",
-			hop: error.hop,
-			hint: error.hint,
-			field: error.field,
-			trace: error.trace,
-			certificate: error.certificate,
-		});
+		Object.assign(this, { code: "" }, error, { status }); // hop, hint, field, trace, certificate
 	}
 }
 export const unreachable = (error) => error instanceof ApiError && error.code === "conn_lost";

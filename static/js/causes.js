@@ -1,4 +1,5 @@
 // What needs an administrator, worst first: each cause once, with the button that repairs it.
+import { words } from "./dom.js";
 import { get, query } from "./api.js";
 import { count, host, number, repos, time } from "./format.js";
 import { state } from "./state.js";
@@ -68,7 +69,7 @@ export function causes(groups) {
 			"key",
 			"bad",
 			"Eyes does not take the key" + (account?.user ? " of " + account.user : ""),
-			"No update comes in until it is replaced.",
+			words("no_update"),
 			{ label: "Replace key…", run: keyDialog, change: true },
 		);
 	for (const server of servers) {
@@ -88,7 +89,7 @@ export function causes(groups) {
 			n = group.names.length,
 			wait = group.waiting ? ", " + waits(group.waiting) + (refused ? " for it" : "") : "";
 		const title = refused
-			? `${host(group.server.url)} refuses the token of ${group.owner || "its owner"}`
+			? words("refuses", host(group.server.url), group.owner || "its owner")
 			: explain(group.error || {}).title;
 		add(
 			"token" + group.names[0],
@@ -97,7 +98,7 @@ export function causes(groups) {
 			[
 				group.since && "Since " + time(group.since).slice(0, 5) + ".",
 				n > 1 ? repos(n) : group.names[0],
-				group.waiting ? ", " + waits(group.waiting) + " and will be sent in order once it is replaced." : ".",
+				group.waiting ? ", " + waits(group.waiting) + words("sent_then") : ".",
 			]
 				.filter(Boolean)
 				.join(" ")

@@ -206,13 +206,13 @@ const links = (kind, current) => (name, items) =>
 	h(
 		"nav." + kind,
 		{ "aria-label": name },
-		items.map(({ label, n, href, on, run }) =>
+		items.map(({ label, n, href, on: now, run }) =>
 			h(
 				"a",
 				{
 					href,
 					"data-f": label,
-					"aria-current": on ? current : null,
+					"aria-current": now ? current : null,
 					onclick(event) {
 						if (run) event.preventDefault();
 						run?.();
@@ -326,8 +326,8 @@ export function searchField(label, placeholder, value, run, signal) {
 	const made = field({ label, bare: true, placeholder, value, glyph: "search", action: [slash, clear], name: "search" });
 	const typed = later(() => run(made.words()), 150);
 	made.words = () => made.input.value.trim();
-	made.set = (words) => {
-		made.input.value = words;
+	made.set = (text) => {
+		made.input.value = text;
 		made.input.dispatchEvent(new Event("input"));
 		made.input.focus();
 	};

@@ -1,16 +1,19 @@
 // The words for errors. The daemon says what happened (message), where (hop) and what to do (hint); here they are laid out.
+import { aborted, ApiError } from "./api.js";
+import { words } from "./dom.js";
 import { capital, date, sentence } from "./format.js";
 
 /* What is in parentheses or behind a colon helps to search for it, and is not for the title. */
 export function explain(error) {
+	if (error instanceof Error && !(error instanceof ApiError) && !aborted(error)) console.error(error); // a fault of the page
 	const said = sentence(error.message).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, date) || "It did not work",
-		[, title, words = "", rest = ""] = /^(.*?)(?: \((.*)\)|: (.*))?$/s.exec(said);
+		[, title, inside = "", rest = ""] = /^(.*?)(?: \((.*)\)|: (.*))?$/s.exec(said);
 	return {
 		code: error.code,
 		title,
 		trace: error.trace,
 		certificate: error.certificate,
-		where: error.hop && words + rest ? error.hop + " (" + words + rest + ")" : error.hop || sentence(words + rest),
+		where: error.hop && inside + rest ? error.hop + " (" + inside + rest + ")" : error.hop || sentence(inside + rest),
 		todo: capital(error.hint),
 	};
 }
@@ -20,13 +23,4 @@ export const inOne = (error) => {
 };
 
 /* A short reason for a chip or a row. */
-const SHORT = {
-	token_refused: "Token refused",
-	token_rights: "Rights missing",
-	repo_unknown: "Not visible",
-	repo_archived: "Archived",
-	repo_renamed: "Renamed",
-	repo_gone: "Gone",
-	key_unknown: "Key refused",
-};
-export const short = (error) => SHORT[error?.code] || "Broken";
+export const short = (error) => words("is_" + error?.code) || "Broken";

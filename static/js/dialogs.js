@@ -1,7 +1,7 @@
 // Dialogs. The focus goes to the field, or to Cancel when it destroys something, and back to what opened it.
 import { h, uid } from "./dom.js";
 import { button, busy, verdict } from "./components.js";
-import { aborted, ApiError } from "./api.js";
+import { aborted } from "./api.js";
 import { explain } from "./copy.js";
 
 /*
@@ -47,7 +47,6 @@ export function dialog(spec) {
 		try {
 			if ((await spec.act.run()) !== false) close(true);
 		} catch (error) {
-			if (!(error instanceof ApiError) && !aborted(error)) console.error(error);
 			if (!aborted(error)) answer.show({ kind: "bad", ...explain(error) });
 		} finally {
 			busy(act, false);
@@ -60,7 +59,7 @@ export function dialog(spec) {
 	document.body.append(element);
 	element.showModal();
 	(spec.focus || cancel).focus();
-	return { element, close, act, answer, cancel };
+	return { element, close, act, answer };
 }
 
 export const confirm = (title, body, label, run, options = {}) =>

@@ -123,8 +123,12 @@ export function part(name, ...nodes) {
 	return [...made.children];
 }
 
-/* A sentence of its <template id="t-words">: what is always the same stands there. */
-export const words = (id) => document.getElementById("t-words").content.getElementById(id).textContent;
+/* A sentence of its <template id="t-words">, with these values in the places of its {}; undefined when there is none. */
+export const words = (id, ...values) =>
+	document
+		.getElementById("t-words")
+		.content.getElementById(id)
+		?.textContent.replace(/{}/g, () => values.shift());
 
 let serial = 0;
 export const uid = (name) => name + "-" + ++serial;

@@ -7,9 +7,8 @@ export function learnClock(dateHeader) {
 }
 export const now = () => Date.now() + skew;
 
-const MONTHS = "January February March April May June July August September October November December".split(" ");
 const two = (n) => String(n).padStart(2, "0");
-const day = (then) => then.getDate() + " " + MONTHS[then.getMonth()];
+const day = (then) => then.getDate() + " " + then.toLocaleString("en", { month: "long" });
 
 export function time(at) {
 	const then = new Date(at);
@@ -56,6 +55,7 @@ export const number = (n) => String(n ?? 0).replace(/\B(?=(\d{3})+$)/g, ",");
 /* count(3, "repository", "repositories") */
 export const count = (n, one, many) => number(n) + " " + (n === 1 ? one : many || one + "s");
 export const repos = (n) => count(n, "repository", "repositories");
+export const these = (names, all = "") => (names.length === 1 ? names[0] : all + repos(names.length));
 const ordinals = { 2: "2nd", 3: "3rd" };
 export const tries = (n) => (ordinals[n] || n + "th") + " try";
 

@@ -1,5 +1,6 @@
 // The event stream, read with fetch because it needs the session's header, and what to do when it breaks.
 //   off ─ start ─▶ connecting ─ first bytes ─▶ live ─ silence, end, error ─▶ reconnecting ─ 3 s ─▶ lost ─▶ … live
+import { words } from "./dom.js";
 import { api, get, headers, unreachable } from "./api.js";
 import { count, time } from "./format.js";
 import { sessionToken, state, tell } from "./state.js";
@@ -135,7 +136,7 @@ function hello(data) {
 					banner(
 						"ok",
 						"Connected again.",
-						changes ? count(changes, "change") + " came in meanwhile." : "Everything shown is up to date.",
+						changes ? count(changes, "change") + " came in meanwhile." : words("up_to_date"),
 					),
 				300,
 			);
@@ -153,7 +154,7 @@ async function checkBuild() {
 	banner(
 		"ok",
 		"eyes-scm was updated.",
-		"Reload when it suits you; what you typed is kept.",
+		words("reload"),
 		button("Reload", () => location.reload(), "small"),
 	);
 }
@@ -184,9 +185,7 @@ function sayLost() {
 		banner(
 			"warn",
 			"No connection to eyes-scm since " + time(state.since) + ".",
-			"What you see is from then. Next try in " +
-				Math.max(1, Math.round((nextAt - Date.now()) / 1000)) +
-				" s." +
+			words("next_try", Math.max(1, Math.round((nextAt - Date.now()) / 1000))) +
 				(tries > 4 ? " Is the service running?" : ""),
 			button("Try now", retryNow, "small"),
 		);

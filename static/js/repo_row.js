@@ -1,5 +1,5 @@
 // One repository of the wizard's list: its toggle, its state in words, and the drawer of an enabled one.
-import { h, hidden, icon, marked, state as stateWord } from "./dom.js";
+import { h, hidden, icon, marked, state as stateWord, words } from "./dom.js";
 import { date } from "./format.js";
 import { button } from "./components.js";
 import { short } from "./copy.js";
@@ -58,8 +58,8 @@ function drawer(repo, kind, on) {
 	const why =
 		kind === "brk"
 			? [
-					h("p.t-bad", repo.error?.message || "Its token does not work any more."),
-					h("p.ink2", "A new token sends what waits, at once."),
+					h("p.t-bad", repo.error?.message || words("token_gone")),
+					h("p.ink2", words("new_token")),
 				]
 			: h(
 					"p.ink2",

@@ -1,6 +1,6 @@
 // Updates as rows of a table: what Eyes says, and apart from it how the delivery went. And the live list of them.
 import { get, query } from "./api.js";
-import { fill, h, keyed, later, outside, state as stateWord } from "./dom.js";
+import { fill, h, keyed, later, outside, state as stateWord, words } from "./dom.js";
 import { count, shaUrl, span, tries } from "./format.js";
 import { button, cell, row, stamp, table, trouble } from "./components.js";
 import { on, state } from "./state.js";
@@ -14,13 +14,6 @@ const RESULT = {
 };
 export const result = (status) => stateWord(...(RESULT[status] || ["off", status || "none yet"]));
 
-const OUTCOME = {
-	superseded: "a newer one went",
-	rejected: "refused",
-	expired: "too old",
-	ignored: "not for us",
-	dropped: "dropped",
-};
 function delivered(update) {
 	if (update.outcome === "delivered")
 		return h(
@@ -33,7 +26,7 @@ function delivered(update) {
 		return h(
 			"span",
 			{ class: update.outcome === "rejected" ? "t-bad" : "dim", title: update.error },
-			OUTCOME[update.outcome] || update.outcome,
+			words("was_" + update.outcome) || update.outcome,
 		);
 	return h("span.t-bad", update.state === "blocked" ? "waits for a token" : "waits");
 }
@@ -166,8 +159,8 @@ export function liveUpdates({ caption, most, search = "", alone, signal, seed, e
 	return {
 		node: room,
 		pause,
-		find(words) {
-			search = words;
+		find(text) {
+			search = text;
 			first = true;
 			load();
 		},

@@ -144,7 +144,7 @@ export function showEvents(route, { signal }) {
 								h("code", relay.url),
 								h(
 									"div.help",
-									(relay.configured ? "As EYES_WEBHOOK_URL says. " : "The default. ") + words("undocumented"),
+									[relay.configured ? words("as_set") : "The default.", " ", words("undocumented")],
 								),
 							],
 						],
@@ -163,8 +163,8 @@ export function showEvents(route, { signal }) {
 				h(
 					"div.panel",
 					direct
-						? empty("No event passes through here", words("no_relay"))
-						: empty("Nothing waits", "Every event that Bitbucket sent was taken by Eyes."),
+						? empty(words("no_event"), words("no_relay"))
+						: empty("Nothing waits", words("all_taken")),
 				),
 			listOf(
 				"Waiting",

@@ -16,8 +16,8 @@ const complain = (error) => say(inOne(error));
 function browser(agent = "") {
 	const has = (name) => agent.replace("Edg/", "Edge").includes(name),
 		name = ["Edge", "OPR", "Firefox", "Chrome", "Safari"].find(has)?.replace("Chrome", "Chromium").replace("OPR", "Opera"),
-		on = ["Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux"].find(has);
-	return name ? name + (on ? " on " + on : "") : agent || "unknown";
+		system = ["Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux"].find(has);
+	return name ? name + (system ? " on " + system : "") : agent || "unknown";
 }
 
 export function show(route, { signal }) {

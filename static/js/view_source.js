@@ -1,6 +1,6 @@
 // Step 1: choose the source control system, and proof that this machine is configured.
 import { get } from "./api.js";
-import { fill, h, part, state as stateWord } from "./dom.js";
+import { fill, h, part, state as stateWord, words } from "./dom.js";
 import { span } from "./format.js";
 import { memory, setLeg, state } from "./state.js";
 import { button, skeleton, trouble, verdict } from "./components.js";
@@ -40,7 +40,7 @@ function lines(machine) {
 				!clock.ok && {
 					title: "This machine’s clock is " + span(Math.abs(clock.offset_ms)) + " off",
 					where: "TLS, validity",
-					todo: "Set the clock (NTP), then check again.",
+					todo: words("set_clock"),
 				},
 			),
 	];

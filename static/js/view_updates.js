@@ -99,7 +99,7 @@ function wordsFor({ kind, code, server, owner, repoError, updates, since }) {
 			light: "bad",
 			title: token ? n + (n === 1 ? " waits" : " wait") + " for a new token" : why.title,
 			text: token
-				? `${host(server.url)} refuses the token of ${owner || "its owner"}${since ? " since " + time(since) : ""}. Not asked again until then.`
+				? words("refuses", host(server.url), owner || "its owner") + (since ? " since " + time(since) : "") + words("not_asked")
 				: [why.where, why.todo].filter(Boolean).join(". "),
 		};
 	}
@@ -122,7 +122,7 @@ function wordsFor({ kind, code, server, owner, repoError, updates, since }) {
 		return {
 			light: "wait",
 			title: n + (n === 1 ? " waits" : " wait") + " because " + host(server.url) + " asks to slow down",
-			text: "They go on by themselves" + (due ? ", next at " + time(due) : "") + ".",
+			text: words("go_on") + (due ? " Next at " + time(due) + "." : ""),
 		};
 	if (code)
 		return {
@@ -132,12 +132,12 @@ function wordsFor({ kind, code, server, owner, repoError, updates, since }) {
 				(n === 1 ? " waits" : " wait") +
 				": " +
 				explain(first.code === "commit_unknown" ? REBASED : { message: first.error }).title,
-			text: due ? "Tried again by itself at " + time(due) + "." : "Tried again by itself.",
+			text: words("again_at", due ? " at " + time(due) : ""),
 		};
 	return {
 		light: "wait",
 		title: count(n, "update is", "updates are") + " on the way to " + host(server.url),
-		text: "Sent in order; of each commit only the newest state.",
+		text: words("newest"),
 	};
 }
 
@@ -265,7 +265,7 @@ function waiting(route, { signal }) {
 			part(
 				"Given up",
 				counts.dead,
-				(told ? "Eyes has been told. " : "") + "They stay here until you retry or drop them.",
+				(told ? "Eyes has been told. " : "") + words("given_up"),
 				dead,
 			),
 			truncated && h("p.help", "The first " + number(LIMIT) + " are shown."),
