@@ -1,19 +1,19 @@
 // What the console can do, each in its dialog: replace a token or the key, disable, drop, send a test status, replace a CA.
-import { api, get, post, query } from "./api.js";
-import { h, outside, words } from "./dom.js";
-import { count, host, list, now, repos, shaUrl, span } from "./format.js";
+import { api, ApiError, get, post, query } from "./api.js";
+import { h, outside, part, words } from "./dom.js";
+import { count, host, list, now, repos, shaUrl, span, these } from "./format.js";
 import { memory, state, tell } from "./state.js";
-import { field, secretField, verdict } from "./components.js";
+import { field, verdict } from "./components.js";
 import { confirm, dialog } from "./dialogs.js";
 import { liveCheck, refuse } from "./checks.js";
 import { explain } from "./copy.js";
 import { toast } from "./notices.js";
 import { keyField, loadStatus } from "./session.js";
 import { caPanel } from "./ca.js";
-import { tokenAnswer } from "./token_answer.js";
+import { asking, tokenAnswer, tokenField, tokenPage } from "./token_answer.js";
 import { follow } from "./jobs.js";
 
-const nameList = (names) =>
+export const nameList = (names) =>
 	names.length > 1
 		? h(
 				"ul.list",
@@ -28,7 +28,7 @@ async function run(what, body, signal) {
 	const done = await follow(job, () => {}, signal);
 	const bad = (done.results || []).filter((result) => !result.ok),
 		good = (done.results || []).filter((result) => result.ok);
-	if (!good.length && bad.length) throw Object.assign(new Error(bad[0].error?.message), bad[0].error);
+	if (!good.length && bad.length) throw new ApiError(0, bad[0].error || {});
 	await loadStatus().catch(() => {});
 	return { good, bad };
 }
@@ -49,28 +49,19 @@ const partly = (bad) =>
  */
 export function tokenDialog({ server, names, title, label = "Replace token", enable, onjob, ondone }) {
 	const abort = new AbortController();
-	const made = secretField({
-		label: "Personal access token (PAT)",
-		help:
-			"An HTTP access token of " +
-			host(server?.url) +
-			", for " +
-			(names.length === 1 ? names[0] : "all " + repos(names.length)) +
-			".",
-		placeholder: "Paste the token",
-	});
+	const made = tokenField(words("token_for", host(server?.url), these(names, "all ")));
 	const check = liveCheck(
 		made,
 		async (token, signal) =>
 			tokenAnswer(await post("tokens/check", { server: server.id, token, repositories: names }, { signal }), names),
-		{ checking: "Asking " + host(server?.url) + " whose token this is…" },
+		{ checking: asking(server) },
 	);
 	dialog({
-		title: title || "Replace the token of " + (names.length === 1 ? names[0] : repos(names.length)),
+		title: title || "Replace the token of " + these(names),
 		focus: made.input,
 		body: [
 			made.element,
-			h("p.help", outside(server?.url + "/plugins/servlet/access-tokens/manage", "Open HTTP access tokens")),
+			h("p.help", tokenPage(server, "Open HTTP access tokens")),
 		],
 		onclose: () => abort.abort(),
 		act: {
@@ -104,21 +95,21 @@ export function tokenDialog({ server, names, title, label = "Replace token", ena
 
 export function disableDialog({ server, names, waiting = 0, ondone }) {
 	const abort = new AbortController(),
-		what = names.length === 1 ? names[0] : repos(names.length);
+		what = these(names);
 	confirm(
 		"Disable " + what + "?",
 		[
 			h(
 				"p",
-				"The webhook is removed from Bitbucket, no more statuses are set, and the stored token is forgotten. Statuses already on commits stay. ",
-				waiting > 0 && [h("b", count(waiting, "update waits", "updates wait")), " and will be dropped."],
+				words("disabling"),
+				waiting > 0 && [" ", h("b", count(waiting, "update waits", "updates wait")), " and will be dropped."],
 			),
 			nameList(names),
 		],
 		"Disable",
 		async () => {
 			const { good, bad } = await run("disable", { server: server.id, repositories: names }, abort.signal);
-			toast((good.length === 1 ? good[0].repository : repos(good.length)) + " disabled" + partly(bad));
+			toast(these(good.map((result) => result.repository)) + " disabled" + partly(bad));
 			tell("changed");
 			ondone?.();
 		},
@@ -135,8 +126,8 @@ export function dropDialog({ updates, ondone }) {
 		[
 			h(
 				"p",
-				n === 1 ? updates[0].repository + " keeps the status it has." : "Their commits keep the status they have.",
-				told ? " Eyes is told that " + (n === 1 ? "it was" : "they were") + " dropped." : "",
+				words("keeps"),
+				told && " Eyes is told.",
 			),
 			nameList([...new Set(updates.map((update) => update.repository))]),
 		],
@@ -283,14 +274,7 @@ export function testDialog({ server, name, commit = "" }) {
 		cancel: "Close",
 		onclose: () => abort.abort(),
 		body: [
-			h(
-				"p",
-				"Sets ",
-				h("code", "tests/applitools-check"),
-				" to passed on one commit of ",
-				h("b", name),
-				", over the same road as a real one.",
-			),
+			part("test", h("b", name)),
 			made.element,
 			answer.element,
 		],
@@ -299,7 +283,7 @@ export function testDialog({ server, name, commit = "" }) {
 			async run() {
 				const sha = made.input.value.trim().toLowerCase();
 				if (!/^[0-9a-f]{40}$/.test(sha))
-					return refuse(made, "That is not a full SHA", "It has 40 characters, 0 to 9 and a to f.");
+					return refuse(made, "That is not a full SHA", words("sha_like"));
 				made.edge("");
 				made.verdict.clear();
 				const begun = now() - 1000;

@@ -1,11 +1,13 @@
 // Live checks: on paste, on leaving the field and on Enter, never per keystroke. The answer stands until the value changes.
 import { aborted } from "./api.js";
+import { button } from "./components.js";
 import { explain } from "./copy.js";
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /*
  * made: a field. look(value, signal) resolves to an answer for its verdict, with kind ok, warn or bad; what it throws becomes a bad one.
+ * One with again set is of a fault that may pass: it gets a button, and counts only until an answer is wanted again.
  * options: checking (words while it runs), onchange (typing began), onanswer(answer), onenter, clean.
  */
 export function liveCheck(made, look, options = {}) {
@@ -23,11 +25,23 @@ export function liveCheck(made, look, options = {}) {
 		options.onchange?.();
 	}
 
+	const fault = (error) => ({
+		kind: error.code === "key_rate" ? "idle" : "bad",
+		error,
+		...explain(error),
+		again: !/^4/.test(error.status),
+	});
+	function put(known) {
+		answer = known;
+		if (known.again) known.actions = [known.actions, button("Check again", () => ensure(true), "small")];
+		made.edge(known.kind === "idle" ? "" : known.kind);
+	}
 	async function run() {
 		const abort = new AbortController(),
 			asked = value(),
 			begun = performance.now();
-		let shownAt = 0;
+		let found,
+			shownAt = 0;
 		running?.abort();
 		running = abort;
 		checkedValue = asked;
@@ -44,11 +58,10 @@ export function liveCheck(made, look, options = {}) {
 			answer ? 0 : 150,
 		);
 		try {
-			answer = await look(asked, abort.signal);
+			found = await look(asked, abort.signal);
 		} catch (error) {
 			if (abort.signal.aborted || aborted(error)) return null;
-			if (!error.code) console.error(error);
-			answer = { kind: error.code === "key_rate" ? "idle" : "bad", error, ...explain(error) };
+			found = fault(error);
 		} finally {
 			clearTimeout(timer);
 		}
@@ -57,17 +70,17 @@ export function liveCheck(made, look, options = {}) {
 		if (abort.signal.aborted) return null;
 		running = null;
 		made.input.closest(".field")?.removeAttribute("aria-busy");
-		made.edge(answer.kind === "idle" ? "" : answer.kind);
-		options.onanswer?.(answer, performance.now() - begun);
-		made.verdict.show(answer);
-		return answer;
+		put(found);
+		options.onanswer?.(found, performance.now() - begun);
+		made.verdict.show(found);
+		return found;
 	}
 
 	/* Checks if this value was not yet; resolves to the answer, or null when nothing was entered. */
 	let pending = null;
 	function ensure(again) {
 		if (!value()) return Promise.resolve(null);
-		if (!again && value() === checkedValue) return pending || Promise.resolve(answer);
+		if (!again && value() === checkedValue && (pending || !answer?.again)) return pending || Promise.resolve(answer);
 		return (pending = run().finally(() => (pending = null)));
 	}
 
@@ -96,13 +109,14 @@ export function liveCheck(made, look, options = {}) {
 		value,
 		reset,
 		again: () => ensure(true),
-		answer: () => (value() && value() === checkedValue ? answer : null),
-		/* Shows an answer that is known already. */
+		/* Shows an answer that is known already, or a fault. */
 		set(known) {
-			answer = known;
 			checkedValue = value();
-			made.edge(known.kind);
+			put(known);
 			made.verdict.show(known);
+		},
+		fail(error) {
+			this.set(fault(error));
 		},
 	};
 }

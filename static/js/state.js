@@ -107,7 +107,9 @@ export function legOf(which, answer, [good, half, refused], host) {
 				? half
 				: failed && !/HTTP|Eyes/.test(failed)
 					? "Stopped at " + failed
-					: refused,
+					: answer.again
+						? "Not checked"
+						: refused,
 		host,
 	);
 }

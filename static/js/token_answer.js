@@ -1,27 +1,37 @@
-// What a token can do for the repositories, as the answer of a live check.
-import { h, light, words } from "./dom.js";
-import { list, repos } from "./format.js";
-import { button } from "./components.js";
+// The field of a token, and what the token can do for the repositories, as the answer of a live check.
+import { h, light, outside, words } from "./dom.js";
+import { host, list, repos, these } from "./format.js";
+import { button, secretField } from "./components.js";
 import { explain } from "./copy.js";
 
 const SHOWN = 12;
 
-/* seen: the reply of tokens/check. leaveOut(names) offers to go on without those it cannot see. */
-export function tokenAnswer(seen, names, { leaveOut } = {}) {
+export const tokenPage = (server, text) => outside(server?.url + "/plugins/servlet/access-tokens/manage", text);
+export const tokenField = (help, more) =>
+	secretField({ label: "Personal access token (PAT)", placeholder: "Paste the token", help, ...more });
+export const asking = (server) => `Asking ${host(server?.url)} whose token this is…`;
+
+/*
+ * seen: the reply of tokens/check. leaveOut(names) offers to go on without those it cannot see, byHand() to create by hand
+ * the webhooks that it may not.
+ */
+export function tokenAnswer(seen, names, { leaveOut, byHand } = {}) {
 	const by = new Map(seen.repositories.map((repo) => [repo.repository, repo]));
 	const readable = names.filter((name) => by.get(name)?.read),
 		admin = names.filter((name) => by.get(name)?.admin);
 	const owner = seen.owner || "Its owner",
-		all = names.length === 1 ? names[0] : "all " + repos(names.length),
+		all = these(names, "all "),
 		of = " of the " + repos(names.length),
-		missing = names.filter((name) => !by.get(name)?.read);
+		missing = names.filter((name) => !by.get(name)?.read),
+		hands = readable.length - admin.length,
+		passing = seen.repositories.find(({ error }) => error && !/^(repo|token)_/.test(error.code));
 	if (admin.length === names.length)
 		return {
 			kind: "ok",
 			title: "Token accepted. " + owner + " administers " + all,
 			facts: [
 				["Owner", seen.owner],
-				["May", "set statuses and manage webhooks of " + list(names, 3)],
+				["May", words("may_all", list(names, 3))],
 				["Expires", words("no_expiry")],
 			],
 		};
@@ -37,42 +47,28 @@ export function tokenAnswer(seen, names, { leaveOut } = {}) {
 		list: h(
 			"ul",
 			names.slice(0, SHOWN).map((name) => {
-				const repo = by.get(name),
-					error = repo?.error;
-				return h(
-					"li.help",
-					light(repo?.admin ? "ok" : repo?.read ? "warn" : "bad"),
-					h("b", name),
-					" ",
-					h(
-						"span.ink2",
-						repo?.admin
-							? "statuses and events"
-							: repo?.read
-								? "may read: statuses only"
-								: error && error.code !== "repo_unknown"
-									? explain(error).title
-									: "not visible to this token",
-					),
-				);
+				const { admin, read, error } = by.get(name) || {},
+					[kind, text] = admin
+						? ["ok", "statuses and events"]
+						: read
+							? ["warn", "may read: statuses only"]
+							: ["bad", !error || error.code === "repo_unknown" ? "not visible to this token" : explain(error).title];
+				return h("li.help", light(kind), h("b", name), " ", h("span.ink2", text));
 			}),
 			names.length > SHOWN && h("li.ink2", "and " + (names.length - SHOWN) + " more"),
 		),
-		todo: !readable.length
-			? "Use the token of someone who can read " + (names.length === 1 ? "it." : "them.")
+		todo: passing
+			? explain(passing.error).todo
 			: missing.length
-				? words("by_hand")
-				: "Use the token of someone who administers " +
-					(names.length === 1 ? "it" : "all") +
-					", or go on: statuses work, and the webhooks can be created by hand after Save.",
-		actions: leaveOut &&
-			readable.length > 0 &&
-			missing.length > 0 && [
-				button(
-					"Leave out " + (missing.length === 1 ? missing[0] : repos(missing.length)),
-					() => leaveOut(missing),
-					"small",
-				),
+				? words("use_reader")
+				: words("use_admin"),
+		again: Boolean(passing),
+		actions: byHand &&
+			readable.length > 0 && [
+				missing.length > 0 &&
+					button("Leave out " + these(missing), () => leaveOut(missing), "small"),
+				hands > 0 &&
+					button("Save, then create " + (hands > 1 ? hands + " webhooks" : "the webhook") + " by hand", byHand, "small change"),
 			],
 	};
 }

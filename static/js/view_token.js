@@ -1,13 +1,13 @@
 // Step 5: the token for the ticked repositories, and Save.
 import { post } from "./api.js";
-import { fill, h, icon, outside, part, words } from "./dom.js";
-import { host, repos } from "./format.js";
+import { fill, h, icon, part, words } from "./dom.js";
+import { host, repos, these } from "./format.js";
 import { chosenServer, draft, keep, legOf, memory, setLeg, ticked, ticks } from "./state.js";
-import { button, busy, secretField } from "./components.js";
+import { button, busy } from "./components.js";
+import { nameList } from "./actions.js";
 import { dialog } from "./dialogs.js";
 import { liveCheck, refuse } from "./checks.js";
-import { explain } from "./copy.js";
-import { tokenAnswer } from "./token_answer.js";
+import { asking, tokenAnswer, tokenField, tokenPage } from "./token_answer.js";
 import { wizardFoot } from "./frame.js";
 import { go } from "./router.js";
 
@@ -15,17 +15,10 @@ const TAGS = 12;
 
 export function show(route, { signal }) {
 	const server = chosenServer(),
-		address = host(server?.url),
-		page = server?.url + "/plugins/servlet/access-tokens/manage";
+		address = host(server?.url);
 	const heading = h("h1"),
 		tags = h("div.row");
-	const made = secretField({
-		label: "Personal access token (PAT)",
-		help: "An HTTP access token of " + address + ". Stored encrypted, sent to that server only.",
-		placeholder: "Paste the token",
-		value: memory.tokens[draft.server] || "",
-		name: "token",
-	});
+	const made = tokenField(words("token_help", address), { value: memory.tokens[draft.server] || "", name: "token" });
 
 	const check = liveCheck(
 		made,
@@ -33,10 +26,10 @@ export function show(route, { signal }) {
 			memory.tokens[draft.server] = token;
 			const seen = await post("tokens/check", { server: draft.server, token, repositories: ticked() }, { signal: inner });
 			memory.tokenCheck = { server: draft.server, owner: seen.owner };
-			return tokenAnswer(seen, ticked(), { leaveOut: without });
+			return tokenAnswer(seen, ticked(), { leaveOut: without, byHand: () => save(true) });
 		},
 		{
-			checking: "Asking " + address + " whose token this is…",
+			checking: asking(server),
 			onenter: save,
 			onchange: () => {
 				memory.tokens[draft.server] = made.input.value.trim();
@@ -46,7 +39,7 @@ export function show(route, { signal }) {
 			onchecking: () => setLeg("scm", "spin", "checking"),
 			onanswer(answer) {
 				legOf("scm", answer, ["Token accepted", "Rights missing", "Token refused"]);
-				if (answer.code === "token_refused") answer.list = h("p", outside(page, "Open HTTP access tokens"));
+				if (answer.code === "token_refused") answer.list = h("p", tokenPage(server, "Open HTTP access tokens"));
 			},
 		},
 	);
@@ -68,7 +61,7 @@ export function show(route, { signal }) {
 	}
 	function draw() {
 		const names = ticked();
-		heading.textContent = "Enter the token for " + (names.length === 1 ? names[0] : repos(names.length));
+		heading.textContent = "Enter the token for " + these(names);
 		fill(
 			tags,
 			names.slice(0, TAGS).map(tag),
@@ -79,11 +72,7 @@ export function show(route, { signal }) {
 						dialog({
 							title: repos(names.length) + " selected",
 							cancel: "Close",
-							body: h(
-								"ul.list",
-								{ tabindex: "0" },
-								names.map((name) => h("li", name)),
-							),
+							body: nameList(names),
 						}),
 					"small quiet",
 				),
@@ -93,12 +82,13 @@ export function show(route, { signal }) {
 	const foot = wizardFoot({
 		back: "#/setup/repositories",
 		end: true,
-		mid: "Sets up statuses and events, with one test event each",
+		mid: words("sets_up"),
 		next: { label: "Save", run: save, change: true },
 	});
-	async function save() {
+	/* byHand: the webhooks that the token may not create come next */
+	async function save(byHand) {
 		if (!made.input.value.trim())
-			return refuse(made, "The token is missing", "Paste a token of " + address + ". It is never kept in the browser.");
+			return refuse(made, "The token is missing", words("paste", address));
 		const answer = await check.ensure();
 		if (!answer || answer.kind === "bad" || answer.kind === "idle") return made.input.focus();
 		busy(foot.next, true);
@@ -109,11 +99,11 @@ export function show(route, { signal }) {
 					{ server: draft.server, repositories: names, token: made.input.value.trim(), async: true },
 					{ signal },
 				);
-			keep({ job, jobServer: draft.server, jobNames: names, jobHooks: false, results: {} });
+			keep({ job, jobServer: draft.server, jobNames: names, jobHooks: false, results: {}, byHand: byHand === true });
 			go("#/setup/save");
 		} catch (error) {
 			if (signal.aborted) return;
-			check.set({ kind: "bad", ...explain(error) });
+			check.fail(error);
 			made.input.focus();
 		} finally {
 			busy(foot.next, false);
@@ -131,7 +121,7 @@ export function show(route, { signal }) {
 			"token",
 			[heading, tags],
 			h("div", made.element, again),
-			outside(page, "Open HTTP access tokens on " + address),
+			tokenPage(server, "Open HTTP access tokens on " + address),
 		),
 	};
 }

@@ -120,6 +120,58 @@ export default (test) => {
 		await heading(page, "SHOP/web-shop is enabled without events");
 	});
 
+	test("the token's check while Bitbucket is away for a moment: asked again by the button, and by Save", async (t) => {
+		const world = await t.world();
+		await world.start();
+		const page = await t.page(world), other = await world.secret("other");
+		await world.ask("bitbucket.token", [other], { user: "other" });
+		await goTo(page, world, "repositories");
+		await addByName(page, "SHOP/web-shop");
+		await toToken(page);
+		await world.ask("bitbucket.fault", ["status"], { status: 503, match: { path: "/rest/" }, body: "{}" });
+		await giveAnswer(page, TOKEN, world.token);
+		const said = await explained(page, { what: "is not available at present", where: "HTTP 503", todo: "Try again" });
+		if (/nothing is lost/.test(said)) throw new Error(`"${said}" is true of the queue alone`);
+		await screen(page, "error-token-away", t.wrong);
+		await world.ask("bitbucket.heal");
+		await press(page, "Check again");
+		await verdict(page, "Token accepted");
+		await world.ask("bitbucket.fault", ["status"], { status: 503, match: { path: "/rest/" }, body: "{}" });
+		await giveAnswer(page, TOKEN, other);
+		await verdict(page, "is not available at present");
+		await world.ask("bitbucket.heal");
+		await press(page, "Save");
+		await heading(page, "SHOP/web-shop is enabled");
+		// The same in a dialog of the console.
+		await world.ask("bitbucket.fault", ["status"], { status: 503, match: { path: "/rest/" }, body: "{}" });
+		await page.goto(world.url + "/#/repositories");
+		await page.getByLabel("Select SHOP/web-shop").check();
+		await page.getByRole("button", { name: "Replace token…" }).first().click();
+		const dialog = page.getByRole("dialog");
+		await dialog.getByLabel(TOKEN, { exact: true }).fill(world.token);
+		await dialog.getByRole("button", { name: "Replace token", exact: true }).click();
+		await dialog.getByRole("button", { name: "Check again" }).waitFor();
+		await world.ask("bitbucket.heal");
+		await dialog.getByRole("button", { name: "Replace token", exact: true }).click();
+		await see(page, "Token replaced for 1 repository");
+	}, { slow: 4 });
+
+	test("one repository that Bitbucket cannot answer for is that one's result", async (t) => {
+		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api"];
+		await world.start({ repositories: names });
+		const page = await t.page(world);
+		await goTo(page, world, "repositories");
+		await addByName(page, ...names);
+		await toToken(page);
+		await world.ask("bitbucket.fault", ["status"], { status: 500, match: { path: "/repos/api" }, body: "{}" });
+		await giveAnswer(page, TOKEN, world.token);
+		const said = await verdict(page, "can read 1 of the 2 repositories");
+		for (const words of ["SHOP/web-shop statuses and events", "SHOP/api localhost", "HTTP 500", "Try again", "Leave out SHOP/api"]) if (!said.includes(words)) throw new Error(`"${said}" does not say ${words}`);
+		await world.ask("bitbucket.heal");
+		await press(page, "Check again");
+		await verdict(page, "administers all 2 repositories");
+	});
+
 	test("one of many fails, and is retried with another token", async (t) => {
 		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api", "PAY/checkout"];
 		await world.start({ repositories: names });
