@@ -324,7 +324,6 @@ export function pickList({ source, on, signal }) {
 		load,
 		draw,
 		info: () => info,
-		folded,
 		clear() {
 			rows = [];
 			info = null;
@@ -340,6 +339,5 @@ export function pickList({ source, on, signal }) {
 			open = "";
 			draw();
 		},
-		empty: () => !room.firstChild,
 	};
 }

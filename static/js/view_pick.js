@@ -1,7 +1,7 @@
 // Step 4: select the repositories, out of thousands.
 import { aborted, ApiError, post } from "./api.js";
 import { fill, h, later, light, part, words } from "./dom.js";
-import { count, host, list, number } from "./format.js";
+import { count, list, number } from "./format.js";
 import { chosenServer, draft, keep, legOf, memory, on, ticked, ticks } from "./state.js";
 import { button, empty, field, progress, searchField, secretField, segments, skeleton, trouble } from "./components.js";
 import { liveCheck, refuse } from "./checks.js";
@@ -9,6 +9,7 @@ import { explain } from "./copy.js";
 import { say } from "./notices.js";
 import { wizardFoot } from "./frame.js";
 import { disableDialog, tokenDialog } from "./actions.js";
+import { asking } from "./token_answer.js";
 import { listing } from "./listing.js";
 import { nameOf } from "./repo_row.js";
 import { pickList } from "./pick_list.js";
@@ -18,8 +19,7 @@ const FORMAT = words("repo_format");
 const NAME = /^~?[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/;
 
 export function show(route, { signal }) {
-	const server = chosenServer(),
-		address = host(server?.url);
+	const server = chosenServer();
 	const source = listing(draft.server, signal);
 	const filters = h("div"),
 		summary = h("p.ink2"),
@@ -45,15 +45,15 @@ export function show(route, { signal }) {
 				fill(emptyRoom, trouble(error, reload));
 			},
 			replace: (repo) =>
-				tokenDialog({
-					server,
-					names: [nameOf(repo)],
-					ondone: () => picks.correct(nameOf(repo), { state: "enabled", error: undefined }),
-				}),
-			disable: (repo) =>
-				disableDialog({ server, names: [nameOf(repo)], ondone: () => picks.correct(nameOf(repo), { state: "none" }) }),
+				tokenDialog({ server, names: [nameOf(repo)], ondone: () => correct(nameOf(repo), "enabled") }),
+			disable: (repo) => disableDialog({ server, names: [nameOf(repo)], ondone: () => correct(nameOf(repo), "none") }),
 		},
 	});
+	function correct(name, state) {
+		picks.correct(name, { state, error: undefined });
+		recount();
+	}
+	const recount = later(() => picks.load(null, true), 300);
 	const wanted = () => ({ search: search.words(), show: draft.show });
 	function reload() {
 		fill(emptyRoom);
@@ -66,88 +66,56 @@ export function show(route, { signal }) {
 		ended?.();
 		ended = null;
 		const failed = info.state === "failed",
-			{ search: words, show: filter } = wanted();
+			{ search: sought, show: filter } = wanted();
 		reading.hidden = info.state !== "reading";
 		reading.firstChild.replaceChildren(
 			light("spin"),
-			" Reading repositories from Bitbucket: " + number(info.read) + " so far. You can search and select already.",
+			" " + words("reading", number(info.read)),
 		);
 		bar.set({ done: info.read }, Math.max(info.read * 1.25, 500));
 		clearTimeout(poll);
 		if (info.state === "reading") poll = setTimeout(() => picks.load(null, true), 1000);
 		const projects = info.projects?.length;
-		const said = words
-			? `${number(info.total)} of ${number(info.read)} match “${words}”${projects ? ", in " + count(projects, "project") : ""}`
+		const said = sought
+			? `${number(info.total)} of ${number(info.read)} match “${sought}”${projects ? ", in " + count(projects, "project") : ""}`
 			: filter === "all"
 				? count(info.total, "repository", "repositories") + (projects ? " in " + count(projects, "project") : "")
 				: number(info.total) + " shown";
 		summary.textContent = failed && !info.total ? "" : said;
 		tell(said);
 		drawFilters(info);
-		if (failed)
-			fill(
-				emptyRoom,
+		let none = failed || info.total > 0 || info.state === "reading" ? null : [words("none_seen"), words("no_public")];
+		if (none && sought)
+			none = [
+				`No repository matches “${sought}”`,
+				words("searched", number(info.read)),
+				button("Clear the search", () => search.set("")),
+				button("Add it by name…", () => add.input.focus()),
+			];
+		else if (none && filter !== "all")
+			none = ["None is " + filter, filter === "selected" && words("turn_on"), button("Show all", () => setShow("all"))];
+		else if (none && memory.tokens[draft.server])
+			none = [words("none_visible"), words("token_projects"), button("Use another token", askToken)];
+		fill(
+			emptyRoom,
+			none && h("div.panel", empty(...none)),
+			failed &&
 				trouble(info.error || {}, () => {
 					source.reset(memory.tokens[draft.server]);
 					reload();
 				}),
-			);
-		else if (info.total > 0 || info.state === "reading") fill(emptyRoom);
-		else if (words)
-			fill(
-				emptyRoom,
-				h(
-					"div.panel",
-					empty(
-						`No repository matches “${words}”`,
-						`Searched in project key, project name and slug of ${info.read === 1 ? "the one" : "all " + number(info.read)}.`,
-						button("Clear the search", () => search.set("")),
-						button("Add it by name…", () => add.input.focus()),
-					),
-				),
-			);
-		else if (filter !== "all")
-			fill(
-				emptyRoom,
-				h(
-					"div.panel",
-					empty(
-						"None is " + filter,
-						filter === "selected" ? "Turn on the toggle of a repository to select it." : "",
-						button("Show all", () => setShow("all")),
-					),
-				),
-			);
-		else
-			fill(
-				emptyRoom,
-				h(
-					"div.panel",
-					memory.tokens[draft.server]
-						? empty(
-								"This server has no repositories that the token can see",
-								words("token_projects"),
-								button("Use another token", () => {
-									drawToken(true);
-									tokenRoom.querySelector("input").focus();
-								}),
-							)
-						: empty("No repository can be seen without a token", words("no_public")),
-				),
-			);
+		);
 	}
 	const tell = later((text) => (announce.textContent = text), 3000);
 	signal.addEventListener("abort", () => {
 		clearTimeout(poll);
 		tell.stop();
+		recount.stop();
 	});
 	on("event:listing", () => picks.info()?.state === "reading" && picks.load(null, true), signal);
 	on(
 		"event:repository",
-		(data) =>
-			data.repository &&
-			data.state &&
-			picks.correct(data.repository, { state: data.state === "disabled" ? "none" : data.state }),
+		({ repository, state }) => repository && state && correct(repository, state === "disabled" ? "none" : state),
 		signal,
 	);
 
@@ -221,7 +189,7 @@ export function show(route, { signal }) {
 		}
 		ticks()[name] = { project, slug, access, state: "none" };
 		add.input.value = "";
-		say(name + " is selected" + (token ? "." : "; whether it is there is seen with the token."));
+		say(words(token ? "selected_one" : "selected_unseen", name));
 		changed();
 		picks.draw();
 		if (draft.show === "selected") picks.load(wanted());
@@ -240,7 +208,7 @@ export function show(route, { signal }) {
 				error,
 				repositories: [first],
 			} = await trial.page({ limit: 1 });
-			if (state === "failed") throw Object.assign(new ApiError(0, error || {}), { status: 422 });
+			if (state === "failed") throw new ApiError(/^token/.test(error?.code) ? 422 : 502, error || {});
 			if (first)
 				return (
 					(
@@ -255,6 +223,10 @@ export function show(route, { signal }) {
 			await new Promise((resolve) => setTimeout(resolve, 200));
 		}
 	}
+	function askToken() {
+		drawToken(true);
+		tokenRoom.querySelector("input").focus();
+	}
 	function drawToken(open) {
 		const known = memory.tokenCheck?.server === draft.server && memory.tokenCheck.owner;
 		if (known && !open)
@@ -262,17 +234,8 @@ export function show(route, { signal }) {
 				tokenRoom,
 				h(
 					"p.ink2",
-					"Listed with the token of ",
-					h("b", known),
-					". It is filled in again in the next step. ",
-					button(
-						"Use another token",
-						() => {
-							drawToken(true);
-							tokenRoom.querySelector("input").focus();
-						},
-						"small quiet",
-					),
+					part("listed", h("b", known)),
+					button("Use another token", askToken, "small quiet"),
 				),
 			);
 		const made = secretField({
@@ -290,7 +253,7 @@ export function show(route, { signal }) {
 				return { kind: "ok", title: "Token accepted: " + owner };
 			},
 			{
-				checking: "Asking " + address + " whose token this is…",
+				checking: asking(server),
 				onanswer(answer) {
 					legOf("scm", answer, ["Token accepted", "", "Token refused"]);
 					if (answer.kind !== "ok") return;
@@ -321,7 +284,7 @@ export function show(route, { signal }) {
 		next: {
 			run() {
 				if (ticked().length) return go("#/setup/token");
-				say("Select at least one repository, or open the console.");
+				say(words("select_one"));
 				(document.querySelector(".tog") || search.input).focus();
 			},
 		},

@@ -1,6 +1,6 @@
 // The guide's ten steps, from an empty state to a status on a commit.
 import { fieldOf, heading, next, press, screen, see, until, verdict } from "./page.mjs";
-import { addByName, choose, goTo, KEY, list, save, toggle, toKey, toToken, URL } from "./steps.mjs";
+import { addByName, choose, goTo, KEY, list, LISTING_TOKEN, save, signIn, toggle, toKey, toToken, URL } from "./steps.mjs";
 import { COMMIT } from "./world.mjs";
 
 export default (test) => {
@@ -57,6 +57,45 @@ export default (test) => {
 		const words = await row.innerText();
 		if (!/in [\d.]+ m?s/.test(words)) throw new Error("the row does not say how long it took: " + words);
 	}, { slow: 9 });
+
+	test("a list that stays empty: nothing is public, and a token that sees nothing", async (t) => {
+		const world = await t.world();
+		await world.start();
+		const page = await t.page(world), blind = await world.secret("blind");
+		await world.ask("bitbucket.token", [blind], { user: "blind", read: [], admin: [] });
+		await goTo(page, world, "repositories");
+		await see(page, "No repository can be seen without a token");
+		await see(page, "There are no public ones");
+		await fieldOf(page, LISTING_TOKEN).fill(blind);
+		await press(page, "List all");
+		await see(page, "This server has no repositories that the token can see");
+		await screen(page, "wizard-repositories-unseen", t.wrong);
+		await page.getByRole("button", { name: "Use another token" }).last().click();
+		await list(page, world.token);
+		await toggle(page, "SHOP/web-shop").waitFor();
+	});
+
+	test("the list of step 4 follows what is disabled, and shows on a phone what the token may", async (t) => {
+		const world = await t.world();
+		await world.startEnabled({ repositories: ["SHOP/web-shop", "SHOP/api", "PAY/checkout"], enabled: ["SHOP/web-shop", "SHOP/api"] });
+		const page = await t.page(world, "#/setup/server");
+		await signIn(page, world);
+		await heading(page, "Choose the Bitbucket server");
+		await page.getByRole("radio").first().check();
+		await next(page);
+		await heading(page, "Select the repositories");
+		await list(page, world.token);
+		const shows = page.getByRole("navigation", { name: "Show" });
+		await shows.getByText(/^Enabled 2$/).waitFor();
+		await page.setViewportSize({ width: 390, height: 844 });
+		await page.locator(".repo").filter({ hasText: "checkout" }).getByText("admin").filter({ visible: true }).waitFor();
+		await screen(page, "wizard-repositories-enabled", t.wrong);
+		await press(page, "SHOP/api: enabled. Change");
+		await press(page, "Disable…");
+		await page.getByRole("dialog").getByRole("button", { name: "Disable", exact: true }).click();
+		await shows.getByText(/^Enabled 1$/).waitFor();
+		await toggle(page, "SHOP/api").waitFor();
+	});
 
 	test("the typed token is enough when nothing is listed", async (t) => {
 		const world = await t.world();
