@@ -1,14 +1,14 @@
 // Save: each repository on its own, each of its halves shown apart. It goes on when the page is left; coming back shows it.
 import { findRepo, post } from "./api.js";
-import { follow } from "./jobs.js";
 import { fill, h, keyed, later, light, state as stateWord, words } from "./dom.js";
-import { list, number, repos, span } from "./format.js";
+import { list, number, span, these } from "./format.js";
 import { draft, keep, memory, server as serverOf, setLeg, ticks } from "./state.js";
 import { button, cell, progress, row, table, verdict } from "./components.js";
 import { explain } from "./copy.js";
 import { wizardFoot } from "./frame.js";
 import { loadStart, loadStatus } from "./session.js";
 import { tokenDialog } from "./actions.js";
+import { follow } from "./jobs.js";
 import { byHandDialog, halfWords } from "./webhooks.js";
 import { go } from "./router.js";
 
@@ -16,8 +16,7 @@ const MANY = 12;
 
 export function show(route, { signal }) {
 	const server = serverOf(draft.jobServer),
-		names = draft.jobNames,
-		begun = performance.now();
+		names = draft.jobNames;
 	const heading = h("h1"),
 		lead = h("p.lead"),
 		bar = progress("Enabling"),
@@ -27,8 +26,13 @@ export function show(route, { signal }) {
 	const rows = table("Repositories", ["Repository", "Statuses", "Events", { label: "State", class: "end" }]);
 	const results = new Map(Object.entries(draft.results)),
 		left = new Set(), // what is to stay as it is
-		running = new Set(names.filter((name) => !draft.results[name])); // by name
-	let over = false;
+		ready = (name) => results.get(name)?.ok, // its statuses
+		eventsOf = (name) => results.get(name)?.events,
+		waits = (name) => ready(name) && eventsOf(name)?.done === false,
+		running = new Set(names.filter((name) => !results.has(name) || waits(name))); // one half is not over
+	let over = false,
+		since = 0, // when only webhooks were left to be made, and how many
+		toMake = 0;
 
 	const say = later((text) => (announce.textContent = text), 3000);
 	signal.addEventListener("abort", () => say.stop());
@@ -38,59 +42,67 @@ export function show(route, { signal }) {
 		for (const result of job.results || []) {
 			const was = results.get(result.repository);
 			results.set(result.repository, hooksOnly && was ? { ...was, events: result.events || result } : result);
-			running.delete(result.repository);
+			if (job.state === "done" || !waits(result.repository)) running.delete(result.repository);
 		}
-		const good = names.filter(enabled);
+		const good = names.filter(ready);
 		for (const name of good) delete (draft.ticks[draft.jobServer] || {})[name];
 		keep({ results: Object.fromEntries(results), enabled: [...new Set([...draft.enabled, ...good])] });
 		draw();
 	}
-	const enabled = (name) => Boolean(results.get(name)?.ok && !running.has(name));
-	const without = (name) => enabled(name) && results.get(name).events?.ok === false;
-	const failed = (name) => results.get(name)?.ok === false && !running.has(name) && !left.has(name);
+	const enabled = (name) => Boolean(ready(name) && !running.has(name));
+	const without = (name) => enabled(name) && (eventsOf(name)?.ok === false || waits(name));
+	const failed = (name) => ready(name) === false && !running.has(name) && !left.has(name);
+	const errorOf = (name) => (failed(name) ? results.get(name) : eventsOf(name)).error || {};
+	const manual = () => names.filter((name) => without(name) && !left.has(name) && errorOf(name).code === "not_admin");
+	const hopeless = (name) => /^(token_r|repo_|not_a)/.test(errorOf(name).code); // with the same token
 
 	function title(good, some) {
-		const all = names.filter((name) => enabled(name) || !left.has(name)).length,
-			which = all === 1 ? (good ? names.find(enabled) : names[0]) : repos(all);
+		const of = names.filter((name) => enabled(name) || !left.has(name)),
+			all = of.length,
+			which = these(of);
 		if (running.size && !over) return "Enabling " + which;
-		if (good && good === all)
-			return (
-				which +
-				(all === 1 ? " is" : " are") +
-				" enabled" +
-				(some ? (all > 1 ? ", " + (some === 1 ? "one" : some) : "") + " without events" : "")
-			);
-		return good
-			? good + " of " + which + " are enabled"
-			: (all === 1 ? which + " is not" : "None of " + which + " is") + " enabled";
+		if (!good) return (all > 1 ? "None of " + which + " is" : which + " is not") + " enabled";
+		if (good < all) return good + " of " + which + " are enabled";
+		return (
+			which +
+			(all > 1 ? " are" : " is") +
+			" enabled" +
+			(some ? (all > 1 ? ", " + (some > 1 ? some : "one") : "") + " without events" : "")
+		);
 	}
-	const halfOf = ([kind, words]) => h("span.state", light(kind), words);
-	function makeRow({ name, trouble, is, half, kind, word }) {
-		if (trouble) return troubleRow(name, trouble, is);
+	const halfOf = ([kind, text]) => h("span.state", light(kind), text);
+	function makeRow({ name, trouble, is, half, kind, word, alone }) {
+		if (trouble) return troubleRow(name, trouble, is, alone);
+		const spins = kind === "spin",
+			none = ["off", word === "Not known" ? "not known" : "not set up"];
 		return row(
 			[
 				cell("name", name),
-				cell("", halfOf(kind === "spin" ? [kind, "checking the token"] : is ? ["ok", "ready"] : ["bad", "not set up"])),
-				cell("", kind !== "spin" && halfOf(is ? halfWords(half) : ["off", "not set up"])),
-				cell("st end", kind === "spin" ? h("span.t-acc", word) : stateWord(kind, word)),
+				cell(
+					"",
+					halfOf(is ? ["ok", "ready"] : spins ? [kind, "checking the token"] : kind === "bad" ? [kind, "not set up"] : none),
+				),
+				cell("", halfOf(spins ? (is ? [kind, "creating the webhook"] : ["off", "not yet"]) : is ? halfWords(half) : none)),
+				cell("st end", spins ? h("span.t-acc", word) : stateWord(kind, word)),
 			],
 			{ class: "plain" },
 		);
 	}
-	/* is: its statuses work, so only the events are missing. */
-	function troubleRow(name, error, is) {
+	/* is: its statuses work, so only the events are missing. alone: no other webhook is to be made by hand. */
+	function troubleRow(name, error, is, alone) {
 		const answer = verdict(),
 			admin = error.code === "not_admin",
+			arrives = error.code !== "delivery_failed",
 			act = (label, run, kind = "") => button(label, run, "small change " + kind, { name: label + " " + name });
 		answer.show({
-			kind: admin ? "warn" : "bad",
+			kind: admin || !arrives ? "warn" : "bad",
 			...explain(error),
 			actions: [
-				admin && act("Create the webhook by hand…", () => byHand(name), "primary"),
-				act("Retry", () => retry([name], is), /^(token_r|repo_u|not_a)/.test(error.code) ? "" : "primary"),
-				act("Use another token…", () => other([name])),
+				admin && alone && act("Create the webhook by hand…", () => byHand([name]), "primary"),
+				act("Retry", () => retry([name], is), hopeless(name) ? "" : "primary"),
+				arrives && act("Use another token…", () => other([name])),
 				act(
-					is ? "Leave it at statuses" : "Leave it out",
+					!arrives ? "Leave it as it is" : is ? "Leave it at statuses" : "Leave it out",
 					() => {
 						left.add(name);
 						draw();
@@ -105,7 +117,11 @@ export function show(route, { signal }) {
 	function draw() {
 		const good = names.filter(enabled),
 			some = names.filter(without),
-			bad = names.filter(failed);
+			bad = names.filter(failed),
+			gone = names.filter((name) => left.has(name) && !enabled(name)),
+			halves = names.filter((name) => running.has(name) && ready(name)),
+			missing = some.filter((name) => !left.has(name)),
+			hands = manual();
 		const listed =
 			names.length > MANY
 				? names.filter((name) => !enabled(name) || (without(name) && !left.has(name))).slice(0, 100)
@@ -117,17 +133,22 @@ export function show(route, { signal }) {
 				: (good.length === 1 ? "It gets its" : "All get their") + " statuses from now on."
 			: words("leave_page");
 		bar.set(
-			{ done: good.length - some.length, warn: some.length, bad: bad.length },
-			names.length - names.filter((name) => left.has(name) && !enabled(name)).length,
+			{ done: 2 * good.length - some.length + halves.length, warn: some.length, bad: 2 * bad.length },
+			2 * (names.length - gone.length),
 		);
-		const done = good.length + bad.length,
-			pace = (performance.now() - begun) / Math.max(1, done);
+		if (halves.length < running.size) since = 0;
+		else if (!since) {
+			since = performance.now();
+			toMake = running.size;
+		}
+		const made = toMake - running.size,
+			took = performance.now() - since;
 		count.textContent = [
 			number(good.length) + " done",
 			some.length && number(some.length) + " without events",
 			bad.length && number(bad.length) + " failed",
-			!over && running.size && number(running.size) + " to go",
-			!over && done >= 5 && performance.now() - begun > 5000 && "about " + span(pace * running.size) + " left",
+			running.size && number(running.size) + " to go",
+			running.size > 0 && since && made >= 5 && took > 5000 && "about " + span((took / made) * running.size) + " left",
 		]
 			.filter(Boolean)
 			.join(", ");
@@ -136,34 +157,35 @@ export function show(route, { signal }) {
 		keyed(
 			rows.body,
 			listed.flatMap((name) => {
-				const { error, statuses, events: half } = results.get(name) || {},
-					is = enabled(name),
-					at = { name, is, half };
-				if (running.has(name)) Object.assign(at, { kind: "spin", word: "Enabling…" });
-				else if (is)
-					Object.assign(
-						at,
-						half?.ok === false ? { kind: "warn", word: "Statuses only" } : { kind: "ok", word: "Enabled" },
-					);
-				else Object.assign(at, left.has(name) ? { kind: "off", word: "Left out" } : { kind: "bad", word: "Failed" });
-				const trouble =
-					!left.has(name) && (failed(name) ? error || statuses?.error || {} : without(name) && (half.error || {}));
-				return trouble ? [at, { name, is, trouble }] : [at];
+				const is = Boolean(ready(name)),
+					[kind, word] = running.has(name)
+						? ["spin", "Enabling…"]
+						: without(name)
+							? ["warn", "Statuses only"]
+							: is
+								? ["ok", "Enabled"]
+								: left.has(name)
+									? ["off", "Left out"]
+									: results.has(name)
+										? ["bad", "Failed"]
+										: ["off", "Not known"];
+				const at = { name, is, half: eventsOf(name), kind, word };
+				const trouble = (failed(name) || (missing.includes(name) && !waits(name))) && errorOf(name);
+				return trouble ? [at, { name, is, trouble, alone: hands.length < 2 }] : [at];
 			}),
 			(item) => item.name + Boolean(item.trouble),
 			makeRow,
 		);
 		if (running.size && !over) setLeg("scm", "spin", "enabling");
 		else if (bad.length) setLeg("scm", good.length ? "warn" : "bad", bad.length + " failed");
-		else setLeg("scm", some.length ? "warn" : "ok", some.length ? some.length + " without events" : good.length + " enabled");
-		const missing = some.filter((name) => !left.has(name));
+		else setLeg("scm", some.length || !good.length ? "warn" : "ok", some.length ? some.length + " without events" : good.length + " enabled");
+		const all = (id, which, run) =>
+				over && which.length > 1 && button(words(id, which.length), () => run(which), "change"),
+			again = (which) => which.filter((name) => !hopeless(name));
 		fill(
 			foot.mid,
-			over &&
-				(bad.length > 1
-					? button("Retry the " + bad.length + " that failed", () => retry(bad), "change")
-					: missing.length > 1 &&
-						button("Retry the events of " + missing.length, () => retry(missing, true), "change")),
+			all("hands", hands, byHand),
+			all("retry", again(bad), retry) || all("retry_events", again(missing), (which) => retry(which, true)),
 		);
 	}
 
@@ -180,9 +202,10 @@ export function show(route, { signal }) {
 			);
 			await watch(job, which, hooks);
 		} catch (error) {
-			if (!signal.aborted) problem.show({ kind: "bad", ...explain(error) });
+			wrong(error);
 		}
 	}
+	const wrong = (error) => signal.aborted || problem.show({ kind: "bad", ...explain(error) });
 	const other = (which) =>
 		tokenDialog({
 			server,
@@ -192,13 +215,16 @@ export function show(route, { signal }) {
 			label: "Save",
 			onjob: (job) => watch(job, which).catch(() => {}),
 		});
-	async function byHand(name) {
+	/* One after the other. */
+	async function byHand([name, ...rest]) {
 		try {
 			const repo = await findRepo(server.id, name);
 			await byHandDialog({
 				server,
 				repo: repo.id,
 				name,
+				rest,
+				onclose: (on) => on && rest.length && byHand(rest),
 				ondone() {
 					results.get(name).events = { ok: true, state: "ok" };
 					keep({ results: Object.fromEntries(results) });
@@ -206,17 +232,21 @@ export function show(route, { signal }) {
 				},
 			});
 		} catch (error) {
-			if (!signal.aborted) problem.show({ kind: "bad", ...explain(error) });
+			wrong(error);
 		}
 	}
 
 	let hooksOnly = false;
 	async function watch(job, which = names, hooks = false) {
 		over = false;
+		since = 0;
 		hooksOnly = hooks;
-		which.forEach((name) => running.add(name));
+		for (const name of which) {
+			running.add(name);
+			if (!hooks) results.delete(name);
+		}
 		draw();
-		keep({ job, jobHooks: hooks });
+		keep({ job, jobHooks: hooks, results: Object.fromEntries(results) });
 		try {
 			await follow(job, take, signal);
 		} catch (error) {
@@ -224,8 +254,7 @@ export function show(route, { signal }) {
 			// The daemon forgot the job (it was restarted): what is enabled is in the console.
 			problem.show({
 				kind: "warn",
-				title: error.status === 404 ? "This run is not known any more" : explain(error).title,
-				todo: error.status === 404 ? words("restarted") : explain(error).todo,
+				...explain(error.status === 404 ? { message: words("forgotten"), hint: words("restarted") } : error),
 			});
 			running.clear();
 		}
@@ -234,6 +263,10 @@ export function show(route, { signal }) {
 		await Promise.all([loadStart(), loadStatus()]).catch(() => {});
 		if (signal.aborted) return;
 		draw();
+		if (draft.byHand) {
+			keep({ byHand: false });
+			if (manual().length) return byHand(manual());
+		}
 		if (!names.some(failed) && document.activeElement === document.body) heading.focus();
 	}
 

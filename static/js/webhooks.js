@@ -1,9 +1,9 @@
 // The events half: what a webhook's state is called, looking at webhooks and putting them right, and the one made by hand.
 import { post } from "./api.js";
-import { h, icon, outside } from "./dom.js";
+import { h, icon, outside, words } from "./dom.js";
 import { count } from "./format.js";
 import { tell } from "./state.js";
-import { facts } from "./components.js";
+import { button, facts } from "./components.js";
 import { dialog } from "./dialogs.js";
 import { explain } from "./copy.js";
 import { toast } from "./notices.js";
@@ -26,11 +26,13 @@ export const hookState = (events) =>
 /* What was done for one half of the Save, as [light, words]. */
 export function halfWords(half) {
 	if (!half) return ["off", "not asked for"];
-	if (!half.ok) return half.state === "manual" ? ["off", "needs repository admin"] : ["bad", "webhook not created"];
-	const { outcome, status } = half.test || {},
-		good = !outcome || outcome === "ok" || outcome === "none";
+	if (half.done === false) return ["off", "not known"];
+	const failing = half.state === "failing",
+		{ outcome, status } = half.test || {};
+	if (!half.ok && !failing)
+		return half.state === "manual" ? ["off", "needs repository admin"] : ["bad", "webhook not created"];
 	return [
-		good ? "ok" : "warn",
+		failing || /^(failed|error)/.test(outcome) ? "warn" : "ok",
 		"webhook " +
 			(half.made ? "created" : half.repaired ? "put right" : "found as it should be") +
 			(outcome && outcome !== "none" ? (status ? ", test answered " + status : ", test not answered") : ""),
@@ -55,17 +57,20 @@ export async function hooksToast(what, server, names) {
 		bad = results.filter(({ events }) => !events?.ok || events.state === "failing");
 	toast(
 		bad.length
-			? `${bad.length} of ${count(results.length, "webhook")} not as it should be. ${explain(bad[0].events?.error || bad[0].error || { message: "Its events do not arrive" }).title}`
-			: results.length > 1
-				? results.length + " webhooks are as they should be"
-				: "The webhook is as it should be",
+			? words(
+					"hooks_not",
+					bad.length,
+					count(results.length, "webhook"),
+					explain(bad[0].events?.error || bad[0].error || { message: words("no_events") }).title,
+				)
+			: words(results.length > 1 ? "hooks_are" : "hook_is", results.length),
 	);
 	tell("changed");
 }
 
 function copyable(name, value, text = value) {
 	const at = h("code", text),
-		button = h(
+		copy = h(
 			"button.btn.icon.small",
 			{
 				type: "button",
@@ -73,16 +78,19 @@ function copyable(name, value, text = value) {
 				onclick() {
 					getSelection().selectAllChildren(at);
 					document.execCommand("copy"); // navigator.clipboard is not there without TLS
-					button.replaceChildren(icon("check"));
+					copy.replaceChildren(icon("check"));
 				},
 			},
 			icon("copy"),
 		);
-	return h("span.copy", at, button);
+	return h("span.copy", at, copy);
 }
 
-/* What to enter in Bitbucket; looked for every 10 s and on the button. */
-export async function byHandDialog({ server, repo, name, ondone }) {
+/*
+ * What to enter in Bitbucket; looked for every 10 s and on the button. rest: the names that come after it; onclose(whether
+ * they do).
+ */
+export async function byHandDialog({ server, repo, name, rest = [], ondone, onclose }) {
 	const { name: title, url, secret, events } = await post("repositories/" + repo + "/webhook/by-hand", {}),
 		[project, slug] = name.split("/");
 	let busy = false;
@@ -99,7 +107,7 @@ export async function byHandDialog({ server, repo, name, ondone }) {
 			} else if (!quiet)
 				box.answer.show({
 					kind: "idle",
-					...explain(half.error || { message: "It is not there yet", hint: "Save it in Bitbucket first." }),
+					...explain(half.error || { message: "It is not there yet", hint: words("save_first") }),
 				});
 		} catch (error) {
 			if (!quiet) throw error;
@@ -109,9 +117,12 @@ export async function byHandDialog({ server, repo, name, ondone }) {
 		return false;
 	}
 	const box = dialog({
-		title: "Create this webhook in Bitbucket by hand",
+		title: words("make_hook"),
 		cancel: "Close",
-		onclose: () => clearInterval(timer),
+		onclose(done) {
+			clearInterval(timer);
+			onclose?.(done);
+		},
 		body: [
 			h(
 				"p",
@@ -130,7 +141,8 @@ export async function byHandDialog({ server, repo, name, ondone }) {
 				["Secret", secret && [copyable("the secret", secret), h("div.help", "Shown only now.")]],
 				["Events", copyable("the events", eventWords(events))],
 			]),
-			h("p.help", "Looked for every 10 s as well."),
+			h("p.help", words("looked_for")),
+			rest.length > 0 && h("p", button("Next: " + rest[0], () => box.close(true), "small"), ` ${rest.length} more after this`),
 		],
 		act: { label: "I have made it, check", run: () => look() },
 	});

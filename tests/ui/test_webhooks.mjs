@@ -54,6 +54,74 @@ export default (test) => {
 		await until(async () => !(await dialog.count()) || (await dialog.innerText()).includes("administ"), "it is found, or Bitbucket does not show webhooks to this token");
 	}, { slow: 7 });
 
+	test("a token that may not administer: saved, then both webhooks by hand, one after the other", async (t) => {
+		const world = await t.world(), names = ["SHOP/api", "SHOP/web-shop"];
+		await world.start({ repositories: names });
+		const page = await t.page(world), reader = await world.secret("reader");
+		await world.ask("bitbucket.token", [reader], { user: "reader", admin: [] });
+		await goTo(page, world, "list");
+		await choose(page, ...names);
+		await toToken(page);
+		await fieldOf(page, TOKEN).fill(reader);
+		await fieldOf(page, TOKEN).press("Tab");
+		await press(page, "Save, then create 2 webhooks by hand");
+		await heading(page, "2 repositories are enabled, 2 without events");
+		const dialog = page.getByRole("dialog", { name: "Create this webhook in Bitbucket by hand" });
+		await dialog.getByText("In SHOP/api:").waitFor();
+		await screen(page, "dialog-by-hand-first", t.wrong);
+		await dialog.getByRole("button", { name: "Next: SHOP/web-shop" }).click();
+		await dialog.getByText("In SHOP/web-shop:").waitFor();
+		if (await dialog.getByRole("button", { name: /^Next/ }).count()) throw new Error("there is no next one");
+		await dialog.getByRole("button", { name: "Close" }).click();
+		await screen(page, "wizard-save-by-hand", t.wrong);
+		const offered = await page.getByRole("button").allInnerTexts();
+		if (offered.filter((text) => /by hand/.test(text)).join() !== "Create 2 webhooks by hand…") throw new Error("by hand is offered otherwise: " + offered);
+		if (offered.some((text) => /Retry the/.test(text))) throw new Error("a retry of all cannot help: " + offered);
+		await press(page, "Create 2 webhooks by hand…");
+		await dialog.getByText("In SHOP/api:").waitFor();
+	}, { slow: 5 });
+
+	test("while webhooks are being made nothing is green, and nothing is called done", async (t) => {
+		const world = await t.world(), names = ["SHOP/api", "SHOP/web-shop"];
+		await world.start({ repositories: names });
+		await world.ask("bitbucket.fault", ["slow"], { delay_ms: 5000, match: { method: "POST", path: HOOKS } });
+		const page = await t.page(world);
+		await goTo(page, world, "list");
+		await choose(page, ...names);
+		await toToken(page);
+		await press(page, "Save");
+		await page.getByText("creating the webhook").first().waitFor();
+		const said = await page.locator("#content").innerText();
+		for (const words of ["Enabling 2 repositories", "ready", "0 done, 2 to go"]) if (!said.includes(words)) throw new Error(`"${said}" does not say ${words}`);
+		if (/Enabled|left|not asked|are enabled/.test(said)) throw new Error(`"${said}" is ahead of what is known`);
+		const bar = page.getByRole("progressbar");
+		if ((await bar.getAttribute("aria-valuenow")) !== "2" || (await bar.getAttribute("aria-valuemax")) !== "4") throw new Error("the bar does not count halves");
+		await page.reload();
+		await page.getByText("creating the webhook").first().waitFor();
+		await screen(page, "wizard-save-making", t.wrong);
+		await until(async () => (await page.locator("h1").innerText()) === "2 repositories are enabled", "both are", 30);
+		await rowOf(page, "SHOP/api").getByText("Enabled").waitFor();
+	}, { slow: 6 });
+
+	test("a webhook that is there and whose test is not answered is not called missing", async (t) => {
+		const world = await t.world();
+		await world.start();
+		await world.ask("eyes.fault", ["status"], { status: 500, match: { path: "^/api/externals/" } });
+		const page = await t.page(world);
+		await goTo(page, world, "list");
+		await choose(page, "SHOP/web-shop");
+		await toToken(page);
+		await press(page, "Save");
+		await heading(page, "SHOP/web-shop is enabled without events");
+		await rowOf(page, "SHOP/web-shop").getByText("webhook created, test answered 500").waitFor();
+		await verdict(page, "Events of SHOP/web-shop do not arrive at Eyes");
+		await screen(page, "wizard-save-test-failed", t.wrong);
+		if (await page.getByRole("button", { name: /another token/ }).count()) throw new Error("another token does not help");
+		await world.ask("eyes.heal");
+		await press(page, "Retry SHOP/web-shop");
+		await rowOf(page, "SHOP/web-shop").getByText("Enabled").waitFor();
+	});
+
 	test("a webhook that could not be made is made at the next try", async (t) => {
 		const world = await t.world();
 		await world.start();
