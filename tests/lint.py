@@ -3,6 +3,7 @@
 import pathlib
 import re
 import subprocess
+import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 
@@ -97,6 +98,40 @@ def check_python():
     return wrong
 
 
+def modules_are_refused(text):
+    """Whether the packer refuses a module with this statement, where `words` is imported."""
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "words.js").write_text("export const words = () => 1;\n")
+        (pathlib.Path(folder) / "main.js").write_text('import { words } from "./words.js";\n' + text + "\n")
+        return any("words, which it imports" in line for line in pack(folder))
+
+
+def pack(folder):
+    done = subprocess.run([TOP / "packaging" / "pack-modules", folder], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return done.stderr.splitlines() or ([f"pack-modules exited with {done.returncode}"] if done.returncode else [])
+
+
+def check_modules_hide_no_import():
+    """A module declares no name that it imports: not locally, as a parameter, or by taking an object apart."""
+    hides = ["function a() { const words = 2; return words; }", "const a = (words) => words();",
+             "const a = ({ b: words }) => words();", "const a = ([words]) => words();",
+             "try { words(); } catch (words) { words(); }", "for (const words of []) words();"]
+    return (pack(TOP / "static" / "js") + [f"not refused: {text}" for text in hides if not modules_are_refused(text)] +
+            (["refused: a property"] if modules_are_refused("const a = ({ words: b }) => words(b.words);") else []))
+
+
+def check_words_of_the_page():
+    """What the page asks words() for stands in index.html, and nothing there is left over."""
+    there = re.findall(r"<p id=(\w+)>", (TOP / "static" / "index.html").read_text())
+    scripts = "".join(path.read_text() for path in sorted(TOP.glob("static/js/*.js")))
+    asked = re.findall(r'\bwords\(\s*"(\w+)"', scripts)
+    begun = tuple(re.findall(r'\bwords\("(\w+_)" \+', scripts))
+    return ([f"not in index.html: {one}" for one in asked if one not in there and not one.endswith("_")] +
+            [f"twice in index.html: {one}" for one in set(there) if there.count(one) > 1] +
+            [f"asked for by nobody: {one}" for one in there if not one.startswith(begun) and f'"{one}"' not in scripts])
+
+
 def check_manual():
     pages = sorted(TOP.glob("man/*.[1-8]"))
     # Pages that are not installed yet are not found when one refers to another.
@@ -105,4 +140,5 @@ def check_manual():
 
 
 LINT = [check_file_length, check_unfinished_marks, check_machine_paths, check_registry_names, check_white_space,
-        check_shell, check_python, check_manual]
+        check_shell, check_python, check_modules_hide_no_import,
+        check_words_of_the_page, check_manual]
