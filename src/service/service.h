@@ -88,7 +88,8 @@ const struct record_server *service_server(
 
 /*
  * Step 0 of the wizard: the Eyes server and the organization, where nothing outside says them. Asks
- * the server first. It is used from the next start on: the caller sees to that.
+ * the server first; with organization NULL that is all. It is used from the next start on: the
+ * caller sees to that.
  */
 void service_configure(struct service *service, const char *who, const char *eyes_url,
     const char *organization, service_fn *fn, void *arg);
@@ -97,6 +98,12 @@ void service_ask_eyes(
     struct service *service, const struct secret *key, eyes_account_fn *fn, void *arg);
 void service_set_account(
     struct service *service, const char *who, const struct secret *key, service_fn *fn, void *arg);
+/* Whose key it is, and whether service_set_account would take it; changes nothing. account is
+ * borrowed, and NULL with the errors of service_set_account. */
+typedef void service_key_fn(
+    const struct service_result *result, const struct eyes_account *account, void *arg);
+void service_check_key(
+    struct service *service, const struct secret *key, service_key_fn *fn, void *arg);
 /* *id in the completion's arg is the caller's business: the server is found by its URL afterwards.
  * ca_pem may be NULL. */
 typedef void service_server_fn(const struct service_result *result, uint32_t server, void *arg);

@@ -14,6 +14,7 @@ struct account_job {
 	struct secret key;
 	char *who;
 	service_fn *fn;
+	service_key_fn *look; /* in the place of fn: the key is only looked at */
 	void *arg;
 };
 
@@ -33,11 +34,17 @@ static void account_fail(struct account_job *job, enum service_fault fault, cons
     const struct http_trace *trace)
 {
 	struct service_result result = {.fault = fault, .err = err, .trace = trace};
-	service_fn *fn = job->fn;
-	void *arg = job->arg;
 
-	fn(&result, arg);
+	if (job->look != NULL)
+		job->look(&result, NULL, job->arg);
+	else
+		job->fn(&result, job->arg);
 	account_free(&job->job);
+}
+
+static void account_failed(const struct service_result *result, void *arg)
+{
+	account_fail(arg, result->fault, result->err, NULL);
 }
 
 static void permissions_text(const struct eyes_account *account, char *out, size_t size)
@@ -124,13 +131,28 @@ static void account_checked(
 		account_fail(job, SERVICE_REFUSED, &err, NULL);
 		return;
 	}
-	account_store(job, account);
+	if (job->look == NULL) {
+		account_store(job, account);
+		return;
+	}
+	job->look(&(struct service_result){.fault = SERVICE_OK}, account, job->arg);
+	account_free(&job->job);
 }
 
-void service_set_account(
-    struct service *service, const char *who, const struct secret *key, service_fn *fn, void *arg)
+static struct account_job *account_job_new(
+    struct service *service, const struct secret *key, void *arg)
 {
-	struct account_job *job;
+	struct account_job *job = mem_zero(sizeof(*job));
+
+	job->arg = arg;
+	secret_set(&job->key, key->data, key->length);
+	job_add(service, &job->job, account_free);
+	return job;
+}
+
+static void account_begin(struct account_job *job)
+{
+	struct service *service = job->job.service;
 	struct err err = ERR_INIT;
 
 	if (service->parts.eyes == NULL) {
@@ -140,16 +162,29 @@ void service_set_account(
 		err_hint(&err, "Set EYES_SERVER_URL and EYES_ORG_ID in eyes-scm.conf (in Eyes: "
 		               "Admin, Account, ID) and "
 		               "restart eyes-scm.");
-		job_fail(service, SERVICE_CONFLICT, &err, fn, arg);
+		job_fail(service, SERVICE_CONFLICT, &err, account_failed, job);
 		return;
 	}
-	job = mem_zero(sizeof(*job));
+	job->call = eyes_validate_key(service->parts.eyes, &job->key, account_checked, job);
+}
+
+void service_set_account(
+    struct service *service, const char *who, const struct secret *key, service_fn *fn, void *arg)
+{
+	struct account_job *job = account_job_new(service, key, arg);
+
 	job->who = mem_string(who);
 	job->fn = fn;
-	job->arg = arg;
-	secret_set(&job->key, key->data, key->length);
-	job_add(service, &job->job, account_free);
-	job->call = eyes_validate_key(service->parts.eyes, &job->key, account_checked, job);
+	account_begin(job);
+}
+
+void service_check_key(
+    struct service *service, const struct secret *key, service_key_fn *fn, void *arg)
+{
+	struct account_job *job = account_job_new(service, key, arg);
+
+	job->look = fn;
+	account_begin(job);
 }
 
 /* ---- which Eyes ---- */
@@ -158,7 +193,7 @@ struct configure_job {
 	struct service_job job;
 	struct eyes *eyes; /* only for this question */
 	struct eyes_call *call;
-	char *who, *organization;
+	char *who, *organization; /* organization is NULL where only the server is asked */
 	char url[URL_TEXT];
 	service_fn *fn;
 	void *arg;
@@ -203,6 +238,10 @@ static void configure_answered(
 		configure_end(&result, configure);
 		return;
 	}
+	if (configure->organization == NULL) {
+		configure_end(&(struct service_result){.fault = SERVICE_OK}, configure);
+		return;
+	}
 	if (!records_set_configuration(service->parts.records, &record, &err)) {
 		job_fail(service, SERVICE_STORE, &err, configure_end, configure);
 		return;
@@ -216,12 +255,12 @@ void service_configure(struct service *service, const char *who, const char *eye
     const char *organization, service_fn *fn, void *arg)
 {
 	struct configure_job *configure = mem_zero(sizeof(*configure));
-	struct eyes_config config = {.organization = organization};
+	struct eyes_config config = {.organization = organization != NULL ? organization : ""};
 	struct secret none = {0};
 	struct err err = ERR_INIT;
 
 	configure->who = mem_string(who);
-	configure->organization = mem_string(organization);
+	configure->organization = organization != NULL ? mem_string(organization) : NULL;
 	configure->fn = fn;
 	configure->arg = arg;
 	job_add(service, &configure->job, configure_free);

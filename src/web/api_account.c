@@ -21,6 +21,19 @@ void api_write_words(struct json_writer *w, const char *name, const char *words)
 	json_close_array(w);
 }
 
+static void write_key(struct json_writer *w, const struct record_account *account)
+{
+	int32_t days = key_watch_days_left(account, clock_wall_ms());
+
+	json_write_text(w, "team", account->team_id);
+	json_write_text(w, "user", account->user);
+	json_write_text(w, "purpose", account->purpose);
+	api_write_words(w, "permissions", account->permissions);
+	json_write_time(w, "expires", account->expires_ms);
+	if (days != INT32_MAX)
+		json_write_int(w, "expires_in_days", days);
+}
+
 void api_write_account(struct web_request *request, struct json_writer *w, const char *name)
 {
 	struct record_account account;
@@ -38,13 +51,7 @@ void api_write_account(struct web_request *request, struct json_writer *w, const
 	json_write_bool(w, "configured", true);
 	json_write_text(w, "origin", account.origin);
 	json_write_text(w, "organization", web_organization(request->web));
-	json_write_text(w, "team", account.team_id);
-	json_write_text(w, "user", account.user);
-	json_write_text(w, "purpose", account.purpose);
-	api_write_words(w, "permissions", account.permissions);
-	json_write_time(w, "expires", account.expires_ms);
-	if (days != INT32_MAX)
-		json_write_int(w, "expires_in_days", days);
+	write_key(w, &account);
 	json_write_time(w, "checked", account.checked_ms);
 	json_write_bool(w, "refused", account.refused);
 	if (account.refused)
@@ -90,5 +97,47 @@ void api_account_put(struct web_request *request)
 	if (!api_read_secret(request, &root, "key", true, &key))
 		return;
 	service_set_account(request->service, request->who, &key, account_set, request);
+	secret_free(&key);
+}
+
+/* ---- a key that is only looked at ---- */
+
+static void key_checked(
+    const struct service_result *result, const struct eyes_account *account, void *arg)
+{
+	struct web_request *request = arg;
+	struct record_account stored, given;
+	struct json_writer w;
+	struct buf body;
+
+	if (account == NULL) {
+		web_reply_result(request, result);
+		return;
+	}
+	buf_init(&body, 64 * 1024);
+	json_writer_init(&w, &body);
+	json_open_object(&w, NULL);
+	given = (struct record_account){.team_id = account->team_id,
+	    .user = account->user,
+	    .purpose = account->purpose,
+	    .permissions = "read,write,execute,merge", /* another key is refused */
+	    .expires_ms = account->expires_ms};
+	write_key(&w, &given);
+	json_write_bool(&w, "other_team",
+	    records_account(request->service->parts.records, &stored) &&
+	        strcmp(stored.team_id, account->team_id) != 0);
+	json_close_object(&w);
+	web_reply_json(request, 200, &body);
+	buf_free(&body);
+}
+
+void api_account_check(struct web_request *request)
+{
+	struct json_at root = json_root(request->body, "");
+	struct secret key = {0};
+
+	if (!api_read_secret(request, &root, "key", true, &key))
+		return;
+	service_check_key(request->service, &key, key_checked, request);
 	secret_free(&key);
 }

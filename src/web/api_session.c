@@ -81,13 +81,15 @@ static void configured(const struct service_result *result, void *arg)
 {
 	struct web_request *request = arg;
 	struct web *web = request->web;
+	bool changed = result->fault == SERVICE_OK && request->count > 0;
 
 	web_reply_result(request, result);
-	if (result->fault == SERVICE_OK)
+	if (changed)
 		web->restart(web->restart_arg);
 }
 
-/* What comes from outside cannot be changed here, and nothing can once there is an account. */
+/* What comes from outside cannot be changed here, and nothing can once there is an account.
+ * organization: NULL where only the server is asked. */
 static bool may_configure(
     struct web_request *request, const char *url, const char *organization, struct err *err)
 {
@@ -101,7 +103,8 @@ static bool may_configure(
 		return false;
 	}
 	if ((web->eyes_url[0] != '\0' && strcmp(web->eyes_url, url) != 0) ||
-	    (web->organization[0] != '\0' && strcmp(web->organization, organization) != 0)) {
+	    (organization != NULL && web->organization[0] != '\0' &&
+	        strcmp(web->organization, organization) != 0)) {
 		err_set(
 		    err, "configured", "one of the two is set outside and cannot be changed here");
 		return false;
@@ -112,16 +115,18 @@ static bool may_configure(
 void api_configuration_put(struct web_request *request)
 {
 	struct json_at root = json_root(request->body, "");
-	const char *url, *organization, *code = "";
+	const char *url, *organization = NULL, *code = "";
 	struct err err = ERR_INIT;
+	bool check = false;
 
-	if (!json_get_string(&root, "eyes_url", 1000, &url, &err) ||
-	    !json_get_string(&root, "organization", 200, &organization, &err) ||
+	if (!json_opt_bool(&root, "check", &check, &err) ||
+	    !json_get_string(&root, "eyes_url", 1000, &url, &err) ||
+	    (!check && !json_get_string(&root, "organization", 200, &organization, &err)) ||
 	    !json_opt_string(&root, "setup_code", 31, &code, &err)) {
 		web_reply_err(request, 400, &err, NULL);
 		return;
 	}
-	if (organization[0] == '\0') {
+	if (organization != NULL && organization[0] == '\0') {
 		err_set(&err, "empty", "the organization is empty");
 		err_field(&err, "organization");
 		web_reply_err(request, 400, &err, NULL);
@@ -135,6 +140,7 @@ void api_configuration_put(struct web_request *request)
 		web_reply_err(request, err_is(&err, "key_rate") ? 429 : 403, &err, NULL);
 		return;
 	}
+	request->count = check ? 0 : 1; /* what is to be changed */
 	service_configure(request->service, request->who, url, organization, configured, request);
 }
 

@@ -36,6 +36,7 @@ static const struct route {
     {"GET", "/api/v1/audit", api_audit, 0},
     {"GET", "/api/v1/account", api_account_get, 0},
     {"PUT", "/api/v1/account", api_account_put, WITH_BODY},
+    {"POST", "/api/v1/account/check", api_account_check, WITH_BODY},
     {"GET", "/api/v1/servers", api_servers_get, 0},
     {"POST", "/api/v1/servers", api_servers_post, WITH_BODY},
     {"DELETE", "/api/v1/servers/{id}", api_server_delete, 0},

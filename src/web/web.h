@@ -147,7 +147,7 @@ void route(struct web_request *request, const char *method, const char *path);
 /* api_*.c */
 typedef void web_handler(struct web_request *request);
 web_handler api_healthz, api_readyz, api_metrics, api_status, api_updates, api_audit;
-web_handler api_account_get, api_account_put;
+web_handler api_account_get, api_account_put, api_account_check;
 web_handler api_servers_get, api_servers_post, api_server_delete;
 web_handler api_repositories_get, api_repositories_list, api_repositories_enable,
     api_repositories_token, api_repositories_disable;

@@ -98,6 +98,7 @@ class Frame(WebTest):
             "POST queue/retry": ({}, {"id": 0}, {"id": -1}, {"id": "1"}, {"id": 1, "all": True}, {"all": False}, {"all": 1}, {"id": 1.5}),
             "POST queue/drop": ({}, {"id": 0}, {"id": None}, {"all": True}),
             "PUT account": ({"key": "two\nlines"}, {"key": "sp ace"}, {}, {"key": ""}, {"key": 1}, {"key": "k" * 5000}),
+            "POST account/check": ({"key": "sp ace"}, {}, {"key": ""}, {"key": 1}, {"key": "k" * 5000}),
             "PUT configuration": ({}, {"eyes_url": "https://x"}, {"eyes_url": 1, "organization": "o"}, {"eyes_url": "https://x", "organization": ""}),
         }
         for route, bodies in cases.items():

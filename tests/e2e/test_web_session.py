@@ -306,6 +306,44 @@ class Sessions(WebTest):
         Browser(world).sign_in(stranger)
 
 
+class KeyCheck(WebTest):
+    """POST account/check: whose key it is, before it is used."""
+
+    def test_changes_nothing(self):
+        world, browser = self.signed_in(add=False)
+        mate, stranger = world.secret("mate"), world.secret("stranger")
+        world.eyes.allow(mate, user="mate@example.com", expiresAt="2099-01-01T00:00:00Z", purpose="bridge")
+        world.eyes.allow(stranger, teamId="team-2", user="other@example.com")
+        before, audit = world.ask("account", "show"), browser.get("audit")
+        found = browser.post("account/check", {"key": f" {mate}\n"}).json
+        self.assertEqual((found["user"], found["team"], found["purpose"], found["other_team"]), ("mate@example.com", "team-1", "bridge", False))
+        self.assertEqual(set(found["permissions"]), {"read", "write", "execute", "merge"})
+        self.assertTrue(found["expires"].startswith("2099-01-01T00:00:00"))
+        self.assertGreater(found["expires_in_days"], 365)
+        found = browser.post("account/check", {"key": stranger}).json
+        self.assertEqual((found["user"], found["team"], found["other_team"]), ("other@example.com", "team-2", True))
+        self.assertEqual(world.ask("account", "show"), before)
+        self.assertEqual(browser.get("audit"), audit)
+        self.assertTrue(browser.is_signed_in(), "a key of another team ends nothing when it is only looked at")
+        self.assertEqual(browser.api("PUT", "account", {"key": mate}).json["user"], "mate@example.com")
+
+    def test_refused(self):
+        world, browser = self.signed_in(add=False)
+        weak, old = world.secret("weak"), world.secret("old")
+        world.eyes.allow(weak, permissions=["read"])
+        world.eyes.allow(old, expiresAt="2020-01-01T00:00:00Z")
+        for key, status, codes in ((world.secret("wrong"), 422, "key_unknown"), (weak, 422, "key_permissions"),
+                                   (old, 422, "key_expired key_unknown"), ("k" * 5000, 400, "too_long"), ("", 400, "empty")):
+            self.assertIn(browser.api("POST", "account/check", {"key": key}, expect=status).code, codes)
+        world.eyes.stop()
+        self.assertRegex(browser.api("POST", "account/check", {"key": world.key}, expect=502).code, "^eyes_")
+        self.assertTrue(browser.is_signed_in())
+
+    def test_on_the_control_socket(self):
+        world, _ = self.signed_in(add=False)
+        self.assertEqual(world.api("POST", "/api/v1/account/check", {"key": world.key})[0], 200)
+
+
 class Guards(WebTest):
     def test_every_route_needs_a_session(self):
         world, browser = self.signed_in(enable=True)
