@@ -122,9 +122,9 @@ struct sessions *auth_sessions(struct auth *auth)
 const struct session *auth_check(
     struct auth *auth, const char *cookie, const char *token, struct err *err)
 {
-	const struct session *session = sessions_find(auth->options.sessions, cookie);
+	const struct session *session = sessions_find(auth->options.sessions, cookie, token);
 
-	if (session != NULL && session_has_token(session, token)) {
+	if (session != NULL) {
 		sessions_used(auth->options.sessions, session);
 		return session;
 	}
@@ -169,7 +169,7 @@ static void kept(const struct service_result *result, void *arg)
 	struct err err = ERR_INIT;
 
 	if (result->fault == SERVICE_OK)
-		signed_in.session = sessions_find(s->auth->options.sessions, s->cookie);
+		signed_in.session = sessions_find(s->auth->options.sessions, s->cookie, s->token);
 	if (signed_in.session != NULL) {
 		s->fn(result, &signed_in, -1, s->arg);
 		sign_in_free(&s->job);
@@ -182,8 +182,24 @@ static void kept(const struct service_result *result, void *arg)
 	refuse(s, SERVICE_STORE, &err, NULL, -1);
 }
 
-static void let_in(struct sign_in *s)
+/* For every request, so without a format. */
+void auth_who(const struct session *session, const char *address, char out[AUDIT_WHO])
 {
+	_Static_assert(AUDIT_WHO >= SESSION_USER + sizeof(", browser at ") +
+	                                sizeof(((struct session *)0)->address),
+	    "all of it fits");
+	char *end;
+
+	if (session->user[0] != '\0')
+		end = stpcpy(stpcpy(out, session->user), ", browser");
+	else
+		end = stpcpy(stpcpy(out, "browser session "), session->id);
+	stpcpy(stpcpy(end, " at "), address);
+}
+
+static void let_in(struct sign_in *s, const char *user)
+{
+	struct session_of of = {.address = s->address, .agent = s->agent, .user = user};
 	struct auth *auth = s->auth;
 	struct service *service = auth->options.service;
 	uint64_t lost = db_lost(service->parts.db);
@@ -192,13 +208,12 @@ static void let_in(struct sign_in *s)
 	char who[AUDIT_WHO];
 
 	tries_right(&auth->tries, s->address);
-	if (!sessions_add(auth->options.sessions, s->address, s->agent, s->cookie, s->token,
-	        &session, &err)) {
+	if (!sessions_add(auth->options.sessions, &of, s->cookie, s->token, &session, &err)) {
 		refuse(s, SERVICE_STORE, &err, NULL, -1);
 		return;
 	}
 	s->asking = false; /* the key is right */
-	snprintf(who, sizeof(who), "browser session %s at %s", session->id, s->address);
+	auth_who(session, s->address, who);
 	job_audit(service, who, "session.start", session->id, s->agent);
 	job_after_commit(service, lost, kept, s);
 }
@@ -244,12 +259,21 @@ static bool is_stored_key(struct sign_in *s)
 	return same;
 }
 
+/* With the key of the account, so as its user. */
+static void let_in_as_stored(struct sign_in *s)
+{
+	struct record_account account;
+	bool known = records_account(s->auth->options.service->parts.records, &account);
+
+	let_in(s, known ? account.user : "");
+}
+
 static void account_made(const struct service_result *result, void *arg)
 {
 	struct sign_in *s = arg;
 
 	if (result->fault == SERVICE_OK)
-		let_in(s);
+		let_in_as_stored(s);
 	else if (result->err != NULL && err_is(result->err, "key_unknown"))
 		wrong_key(s, result->err, result->trace);
 	else
@@ -270,7 +294,7 @@ static void key_checked(
 	}
 	if (account == NULL) {
 		if (is_stored_key(s))
-			let_in(s);
+			let_in_as_stored(s);
 		else
 			refuse(s, SERVICE_UNREACHED, answer->err, answer->trace, -1);
 		return;
@@ -291,7 +315,7 @@ static void key_checked(
 	    account->merge ? "" : "merge,");
 	if (s->missing[0] != '\0')
 		s->missing[strlen(s->missing) - 1] = '\0';
-	let_in(s);
+	let_in(s, account->user);
 }
 
 static bool is_setup_code(const struct auth *auth, const char *given)
@@ -381,18 +405,18 @@ static void begin(const struct service_result *result, void *arg)
 		s->call = eyes_validate_key(service->parts.eyes, &s->key, key_checked, s);
 }
 
-void auth_sign_in(struct auth *auth, const char *address, const char *agent,
-    const struct secret *key, const char *setup_code, auth_fn *fn, void *arg)
+void auth_sign_in(struct auth *auth, const struct auth_attempt *attempt, auth_fn *fn, void *arg)
 {
 	struct sign_in *s = mem_zero(sizeof(*s));
 
 	s->auth = auth;
 	s->fn = fn;
 	s->arg = arg;
-	strncpy(s->address, address, sizeof(s->address) - 1);
-	strncpy(s->agent, agent, sizeof(s->agent) - 1);
-	strncpy(s->setup_code, setup_code, sizeof(s->setup_code) - 1);
-	secret_set(&s->key, key->data, key->length);
+	strncpy(s->address, attempt->address, sizeof(s->address) - 1);
+	strncpy(s->agent, attempt->agent, sizeof(s->agent) - 1);
+	strncpy(s->setup_code, attempt->setup_code, sizeof(s->setup_code) - 1);
+	strncpy(s->cookie, attempt->cookie, sizeof(s->cookie) - 1);
+	secret_set(&s->key, attempt->key->data, attempt->key->length);
 	job_add(auth->options.service, &s->job, sign_in_free);
 	LIST_INSERT_HEAD(&auth->sign_ins, s, link);
 	job_after_commit(auth->options.service, db_lost(auth->options.service->parts.db), begin, s);

@@ -49,8 +49,15 @@ struct auth_signed_in { /* borrowed; cookie and token are for the browser only, 
  * key_rate. */
 typedef void auth_fn(const struct service_result *result, const struct auth_signed_in *signed_in,
     int64_t retry_after_ms, void *arg);
-void auth_sign_in(struct auth *auth, const char *address, const char *agent,
-    const struct secret *key, const char *setup_code, auth_fn *fn, void *arg);
+struct auth_attempt { /* copied */
+	const char *address, *agent, *setup_code;
+	const char *cookie; /* that the browser has, "" when none: a live session's is kept */
+	const struct secret *key;
+};
+void auth_sign_in(struct auth *auth, const struct auth_attempt *attempt, auth_fn *fn, void *arg);
+
+/* Who acts in this session from that address (at most 63 bytes), in a form of audit_split. */
+void auth_who(const struct session *session, const char *address, char out[AUDIT_WHO]);
 
 /* Ends one; fn after the commit. SERVICE_NOT_FOUND when it is not there. */
 void auth_end_session(

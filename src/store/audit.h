@@ -19,11 +19,13 @@ struct audit_row {
 /*
  * Who acts is one text everywhere, in one of these forms; audit_split takes it apart for people:
  *   "root (uid 0) on the control socket"            -> "root (uid 0)", "control socket"
- *   "browser session 0123456789abcdef at 192.0.2.7" -> "browser session 0123456789abcdef",
- * "192.0.2.7" "browser at 192.0.2.7" (nobody has signed in)   -> "browser", "192.0.2.7" "eyes-scm"
- * -> "eyes-scm", ""
+ *   "jane@example.com, browser at 192.0.2.7" -> "jane@example.com, browser", "192.0.2.7"
+ *   "browser session 0123456789abcdef at 192.0.2.7" (Eyes told no user)
+ *   "browser at 192.0.2.7" (nobody has signed in) -> "browser", "192.0.2.7"
+ *   "eyes-scm" -> "eyes-scm", ""
+ * A user's name never ends it, so that none looks like another form.
  */
-#define AUDIT_WHO 128
+#define AUDIT_WHO 192 /* holds SESSION_USER and an address */
 void audit_split(const char *text, char who[AUDIT_WHO], char from[AUDIT_WHO]);
 
 struct audit *audit_open(struct db *db, uint64_t limit, struct err *err);

@@ -39,6 +39,7 @@ static bool write_row(struct sessions *sessions, struct slot *slot, unsigned fla
 	pack_string(&sessions->row, session->agent);
 	pack_u64(&sessions->row, (uint64_t)session->started_ms);
 	pack_u64(&sessions->row, (uint64_t)session->used_ms);
+	pack_string(&sessions->row, session->user);
 	slot->written_ms = session->used_ms;
 	return db_put(sessions->db, DB_SESSION, session->id, SESSION_ID, sessions->row.data,
 	    sessions->row.length, flags, err);
@@ -62,6 +63,8 @@ static bool read_row(
 	snprintf(session->agent, sizeof(session->agent), "%s", unpack_string(&u));
 	session->started_ms = (int64_t)unpack_u64(&u);
 	session->used_ms = (int64_t)unpack_u64(&u);
+	if (u.at < u.end) /* a row of an earlier version ends here */
+		snprintf(session->user, sizeof(session->user), "%s", unpack_string(&u));
 	if (u.bad || cookie_length != CRYPTO_SHA256 || token_length != CRYPTO_SHA256)
 		return false;
 	memcpy(session->cookie_hash, cookie, CRYPTO_SHA256);
@@ -189,21 +192,40 @@ static void random_hex(char *out, size_t digits)
 	crypto_cleanse(bytes, sizeof(bytes));
 }
 
-bool sessions_add(struct sessions *sessions, const char *address, const char *agent, char *cookie,
-    char *token, const struct session **out, struct err *err)
+static void copy_cut(char *out, size_t size, const char *text)
 {
+	snprintf(out, size, "%.*s", (int)codec_utf8_cut(text, strlen(text), size - 1), text);
+}
+
+/* A name goes into sentences: a control character (C0, DEL, C1) is a space there. */
+static void copy_name(char *out, size_t size, const char *text)
+{
+	copy_cut(out, size, text);
+	for (unsigned char *c = (unsigned char *)out; *c != '\0'; c++) {
+		if (*c < ' ' || *c == 0x7f)
+			*c = ' ';
+		else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = ' ';
+	}
+}
+
+bool sessions_add(struct sessions *sessions, const struct session_of *of, char *cookie, char *token,
+    const struct session **out, struct err *err)
+{
+	bool known = sessions_has_cookie(sessions, cookie);
 	struct slot *slot = make_room(sessions);
 	struct session *session = &slot->session;
 
 	*session = (struct session){0};
 	random_hex(session->id, SESSION_ID);
-	random_hex(cookie, SESSION_SECRET);
+	if (!known)
+		random_hex(cookie, SESSION_SECRET);
 	random_hex(token, SESSION_SECRET);
 	crypto_sha256(session->cookie_hash, cookie, SESSION_SECRET);
 	crypto_sha256(session->token_hash, token, SESSION_SECRET);
-	snprintf(session->address, sizeof(session->address), "%s", address);
-	snprintf(session->agent, sizeof(session->agent), "%.*s",
-	    (int)codec_utf8_cut(agent, strlen(agent), sizeof(session->agent) - 1), agent);
+	copy_cut(session->address, sizeof(session->address), of->address);
+	copy_cut(session->agent, sizeof(session->agent), of->agent);
+	copy_name(session->user, sizeof(session->user), of->user);
 	session->started_ms = session->used_ms = clock_wall_ms();
 	if (!write_row(sessions, slot, 0, err))
 		return false;
@@ -212,35 +234,48 @@ bool sessions_add(struct sessions *sessions, const char *address, const char *ag
 	return true;
 }
 
-const struct session *sessions_find(struct sessions *sessions, const char *cookie)
+const struct session *sessions_find(
+    struct sessions *sessions, const char *cookie, const char *token)
 {
-	unsigned char hash[CRYPTO_SHA256];
+	unsigned char cookie_hash[CRYPTO_SHA256], token_hash[CRYPTO_SHA256];
 	int64_t now = clock_wall_ms();
 
-	if (!codec_is_hex(cookie, SESSION_SECRET))
+	if (!codec_is_hex(cookie, SESSION_SECRET) || !codec_is_hex(token, SESSION_SECRET))
 		return NULL;
-	crypto_sha256(hash, cookie, SESSION_SECRET);
+	crypto_sha256(cookie_hash, cookie, SESSION_SECRET);
+	crypto_sha256(token_hash, token, SESSION_SECRET);
 	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
 		struct slot *slot = &sessions->slots[i];
+		struct session *session = &slot->session;
 
-		if (!slot->taken || !crypto_equal(slot->session.cookie_hash, hash, sizeof(hash)))
+		if (!slot->taken ||
+		    !crypto_equal(session->cookie_hash, cookie_hash, CRYPTO_SHA256) ||
+		    !crypto_equal(session->token_hash, token_hash, CRYPTO_SHA256))
 			continue;
-		if (!over(&slot->session, now))
-			return &slot->session;
+		if (!over(session, now))
+			return session;
 		(void)!remove_slot(sessions, slot, NULL);
 		return NULL;
 	}
 	return NULL;
 }
 
-bool session_has_token(const struct session *session, const char *token)
+bool sessions_has_cookie(const struct sessions *sessions, const char *cookie)
 {
 	unsigned char hash[CRYPTO_SHA256];
+	int64_t now = clock_wall_ms();
 
-	if (!codec_is_hex(token, SESSION_SECRET))
+	if (!codec_is_hex(cookie, SESSION_SECRET))
 		return false;
-	crypto_sha256(hash, token, SESSION_SECRET);
-	return crypto_equal(session->token_hash, hash, sizeof(hash));
+	crypto_sha256(hash, cookie, SESSION_SECRET);
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		const struct slot *slot = &sessions->slots[i];
+
+		if (slot->taken && !over(&slot->session, now) &&
+		    crypto_equal(slot->session.cookie_hash, hash, CRYPTO_SHA256))
+			return true;
+	}
+	return false;
 }
 
 bool sessions_has(const struct sessions *sessions, const char *id)

@@ -1,6 +1,7 @@
 /*
  * sessions: who is signed in, in the browser. A session is a cookie and a page token, both random,
- * both kept as hashes only: a copy of the database signs nobody in.
+ * both kept as hashes only: a copy of the database signs nobody in. The tabs of a browser have one
+ * cookie and a token each: each tab is a session of its own, found only by both of its secrets.
  *
  * All sessions are in memory (at most SESSIONS_MAX, the one unused for longest gives way) and on
  * disk, so that a restart of the daemon signs nobody out. One ends 12 hours after its last use;
@@ -19,26 +20,37 @@
 #define SESSIONS_MAX 200
 #define SESSION_ID 16     /* hex digits of what people see */
 #define SESSION_SECRET 64 /* hex digits of cookie and token */
+#define SESSION_USER 100  /* bytes with the NUL */
 #define SESSION_MS (12ll * 3600 * 1000)
 
 struct session {
 	char id[SESSION_ID + 1];
 	unsigned char cookie_hash[CRYPTO_SHA256], token_hash[CRYPTO_SHA256];
 	char address[64], agent[128];
+	char user[SESSION_USER]; /* of the key, as Eyes told it, without control characters; may be
+	                            "" */
 	int64_t started_ms, used_ms; /* wall */
 };
 
 struct sessions;
 struct sessions *sessions_open(struct db *db, struct err *err);
 void sessions_close(struct sessions *sessions);
-/* cookie and token: at least SESSION_SECRET + 1 bytes, for the browser; they cannot be had again.
+struct session_of { /* borrowed during the call */
+	const char *address, *agent, *user;
+};
+/*
+ * cookie and token: SESSION_SECRET + 1 bytes each, for the browser; they cannot be had again. A
+ * cookie that a live session has stays, any other text in its place (also "") becomes a new one.
+ * *out is borrowed until the session ends. False with the errors of db.
  */
-bool sessions_add(struct sessions *sessions, const char *address, const char *agent, char *cookie,
-    char *token, const struct session **out, struct err *err);
-/* NULL when there is no such session, or not any more. Does not look at the token. */
-const struct session *sessions_find(struct sessions *sessions, const char *cookie);
-bool session_has_token(const struct session *session, const char *token); /* constant time */
-bool sessions_has(const struct sessions *sessions, const char *id);       /* and it has not ended */
+bool sessions_add(struct sessions *sessions, const struct session_of *of, char *cookie, char *token,
+    const struct session **out, struct err *err);
+/* The session of both, compared in constant time; NULL when there is none, or not any more. */
+const struct session *sessions_find(
+    struct sessions *sessions, const char *cookie, const char *token);
+/* Whether a session with this cookie has not ended. */
+bool sessions_has_cookie(const struct sessions *sessions, const char *cookie);
+bool sessions_has(const struct sessions *sessions, const char *id); /* and it has not ended */
 void sessions_used(struct sessions *sessions, const struct session *session);
 bool sessions_remove(
     struct sessions *sessions, const char *id, struct err *err);      /* false, "not_found" */

@@ -160,8 +160,8 @@ void api_setup_code(struct web_request *request)
 
 /* ---- signing in ---- */
 
-/* Without an age: how long it is good for is decided here, and slides. An empty one is forgotten.
- */
+/* Without an age, which would end it in mid-work: how long each of its sessions is good for is
+ * decided here, and slides. An empty one is forgotten. */
 static void set_cookie(struct web_request *request, const char *value)
 {
 	char cookie[256];
@@ -217,6 +217,7 @@ void api_session_post(struct web_request *request)
 {
 	struct json_at root = json_root(request->body, "");
 	const char *agent = web_header(request, "User-Agent");
+	char cookie[SESSION_SECRET + 1];
 	const char *code = "";
 	struct secret key = {0};
 	struct err err = ERR_INIT;
@@ -227,8 +228,14 @@ void api_session_post(struct web_request *request)
 	}
 	if (!api_read_secret(request, &root, "key", true, &key))
 		return;
-	auth_sign_in(request->web->auth, request->address, agent != NULL ? agent : "", &key, code,
+	auth_sign_in(request->web->auth,
+	    &(struct auth_attempt){.address = request->address,
+	        .agent = agent != NULL ? agent : "",
+	        .setup_code = code,
+	        .cookie = guard_cookie(request, cookie, sizeof(cookie)),
+	        .key = &key},
 	    signed_in, request);
+	crypto_cleanse(cookie, sizeof(cookie));
 	secret_free(&key);
 }
 
@@ -251,11 +258,16 @@ void api_session_get(struct web_request *request)
 static void session_ended(const struct service_result *result, void *arg)
 {
 	struct web_request *request = arg;
+	struct sessions *sessions = auth_sessions(request->web->auth);
+	char cookie[SESSION_SECRET + 1];
 
 	if (result->fault == SERVICE_OK)
 		streams_end_session(request->web->streams, request->id);
-	if (result->fault == SERVICE_OK && request->count > 0)
+	/* Another tab may still have a session with it. */
+	if (result->fault == SERVICE_OK && request->count > 0 &&
+	    !sessions_has_cookie(sessions, guard_cookie(request, cookie, sizeof(cookie))))
 		set_cookie(request, "");
+	crypto_cleanse(cookie, sizeof(cookie));
 	web_reply_result(request, result);
 }
 
@@ -294,6 +306,7 @@ void api_sessions_get(struct web_request *request)
 		json_write_string(&w, "id", session->id);
 		json_write_string(&w, "address", session->address);
 		json_write_text(&w, "agent", session->agent);
+		json_write_text(&w, "user", session->user);
 		json_write_time(&w, "started", session->started_ms);
 		json_write_time(&w, "last_used", session->used_ms);
 		json_write_bool(&w, "current",

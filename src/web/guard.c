@@ -277,13 +277,7 @@ bool guard_session(struct web_request *request)
 	    auth_check(request->web->auth, cookie, header(request, TOKEN_HEADER), &err);
 	crypto_cleanse(cookie, sizeof(cookie));
 	if (request->session != NULL) {
-		_Static_assert(sizeof(request->who) > sizeof("browser session  at ") + SESSION_ID +
-		                                          sizeof(request->address),
-		    "all of it fits");
-		stpcpy(
-		    stpcpy(stpcpy(stpcpy(request->who, "browser session "), request->session->id),
-		        " at "),
-		    request->address);
+		auth_who(request->session, request->address, request->who);
 		return true;
 	}
 	web_reply_err(request, 401, &err, NULL);

@@ -180,7 +180,7 @@ class Machine(WebTest):
             self.assertEqual(browser.get(path), world.get(path), path)
         self.assertEqual(browser.get("status")["account"], world.status()["account"])
         entries = browser.get("audit")["entries"]
-        own = f"browser session {browser.get('sessions')['sessions'][0]['id']}"
+        own = "eyes@example.com, browser"
         self.assertEqual({entry["who"] for entry in entries if entry["action"] != "account.set"}, {own})
         self.assertEqual({entry["who"] for entry in entries if entry["action"] == "account.set"}, {"browser"})
         self.assertEqual({entry["from"] for entry in entries}, {"127.0.0.1"})

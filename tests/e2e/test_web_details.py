@@ -76,9 +76,9 @@ class Rows(WebTest):
 
     def test_history_of_a_repository(self):
         world, browser = self.signed_in(repositories=("PRJ/web", "PRJ/api"), enable=True)
-        row, me = self.row(browser), browser.get("sessions")["sessions"][0]["id"]
+        row = self.row(browser)
         self.assertIsNone(row["last_update"])
-        self.assertEqual(row["enabled_by"], f"browser session {me}")
+        self.assertEqual(row["enabled_by"], "eyes@example.com, browser")
         for name in ("enabled_at", "token_at"):
             self.assertAlmostEqual((now() - time_of(row[name])).total_seconds(), 0, delta=60)
         world.wait_outcome(world.send(), "delivered")
@@ -181,24 +181,44 @@ class Audit(WebTest):
 
     def test_signing_in_and_out(self):
         world, browser = self.signed_in(add=False)
+        mate = world.secret("mate")
+        world.eyes.allow(mate, user="Jäne\r\nat home")
         other = Browser(world, "127.0.0.2")
-        other.sign_in()
+        other.sign_in(mate)
+        users = {one["current"]: one["user"] for one in browser.get("sessions")["sessions"]}
+        self.assertEqual(users, {True: "eyes@example.com", False: "Jäne  at home"})
         ids = {one["current"]: one["id"] for one in browser.get("sessions")["sessions"]}
         other.api("DELETE", "session", expect=204)
         ended, begun, first = self.actions(browser)
         self.assertEqual((first["action"], first["who"], first["from"], first["subject"]),
-                         ("session.start", f"browser session {ids[True]}", "127.0.0.1", ids[True]))
-        self.assertEqual((begun["action"], begun["who"], begun["from"]), ("session.start", f"browser session {ids[False]}", "127.0.0.2"))
-        self.assertEqual((ended["action"], ended["who"], ended["subject"]), ("session.end", f"browser session {ids[False]}", ids[False]))
+                         ("session.start", "eyes@example.com, browser", "127.0.0.1", ids[True]))
+        self.assertEqual((begun["action"], begun["who"], begun["from"]), ("session.start", "Jäne  at home, browser", "127.0.0.2"))
+        self.assertEqual((ended["action"], ended["who"], ended["subject"]), ("session.end", "Jäne  at home, browser", ids[False]))
         other.sign_in()
         id = next(one["id"] for one in browser.get("sessions")["sessions"] if not one["current"])
         browser.api("DELETE", f"sessions/{id}", expect=204)
         ended = self.actions(browser)[0]
-        self.assertEqual((ended["who"], ended["subject"]), (f"browser session {ids[True]}", id))
+        self.assertEqual((ended["who"], ended["subject"]), ("eyes@example.com, browser", id))
         world.api("DELETE", f"/api/v1/sessions/{ids[True]}")
         ended = world.get("audit")["entries"][0]
         self.assertEqual((ended["action"], ended["from"]), ("session.end", "control socket"))
         self.assertRegex(ended["who"], r"^\S+ \(uid \d+\)$")
+
+    def test_a_key_without_a_user(self):
+        world, browser = self.signed_in(add=False)
+        nobody = world.secret("nobody")
+        world.eyes.allow(nobody, user="")
+        other = Browser(world)
+        other.sign_in(nobody)
+        id = next(one["id"] for one in other.get("sessions")["sessions"] if one["current"])
+        self.assertEqual(self.actions(browser)[0]["who"], f"browser session {id}")
+
+    def test_while_eyes_is_away_it_is_the_user_of_the_account(self):
+        world, browser = self.signed_in(add=False)
+        world.eyes.stop()
+        Browser(world, "127.0.0.2").sign_in()
+        begun = self.actions(browser)[0]
+        self.assertEqual((begun["who"], begun["from"]), ("eyes@example.com, browser", "127.0.0.2"))
 
     def test_permissions_that_a_key_lacks(self):
         world, browser = self.signed_in(add=False)

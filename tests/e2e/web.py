@@ -97,6 +97,13 @@ class Browser:
         self.world.secrets |= {self.cookie, self.token}
         return reply
 
+    def tab(self, key=None):
+        """Another tab of this browser, signed in: it sends the cookie that is there, and has a page token of its own."""
+        other = Browser(self.world, self.address)
+        other.cookie = self.cookie
+        other.sign_in(key)
+        return other
+
     def is_signed_in(self):
         return self.api("GET", "session", expect=None).status == 200
 

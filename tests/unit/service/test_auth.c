@@ -156,10 +156,17 @@ struct given {
 	const struct session *session;
 };
 
+static void sign_in_tab(struct given *given)
+{
+	assert_true(sessions_add(sessions,
+	    &(struct session_of){.address = HERE, .agent = "Browser/1", .user = "jane@example.com"},
+	    given->cookie, given->token, &given->session, &store.err));
+}
+
 static void sign_in(struct given *given)
 {
-	assert_true(sessions_add(
-	    sessions, HERE, "Browser/1", given->cookie, given->token, &given->session, &store.err));
+	given->cookie[0] = '\0';
+	sign_in_tab(given);
 }
 
 static void refused(const char *cookie, const char *token, const char *code)
@@ -187,6 +194,51 @@ static void test_cookie_and_token_are_both_needed(void **state)
 	refused(two.cookie, one.token, "session_ended");
 	refused(one.token, one.cookie, "session_ended");
 	refused("x", one.token, "session_ended");
+}
+
+static void test_tabs_of_one_browser(void **state)
+{
+	struct given one, two;
+
+	(void)state;
+	auth_begin(false);
+	sign_in(&one);
+	two = one;
+	sign_in_tab(&two);
+	assert_ptr_equal(auth_check(auth, one.cookie, one.token, &store.err), one.session);
+	assert_ptr_equal(auth_check(auth, one.cookie, two.token, &store.err), two.session);
+	refused(one.token, two.token, "session_ended");
+	refused("", two.token, "session_missing");
+	assert_true(sessions_remove(sessions, one.session->id, &store.err));
+	refused(one.cookie, one.token, "session_ended");
+	assert_ptr_equal(auth_check(auth, one.cookie, two.token, &store.err), two.session);
+}
+
+static void test_who_it_was(void **state)
+{
+	struct session session = {.id = "0123456789abcdef"};
+	char text[AUDIT_WHO], who[AUDIT_WHO], from[AUDIT_WHO], address[64];
+
+	(void)state;
+	auth_who(&session, HERE, text);
+	assert_string_equal(text, "browser session 0123456789abcdef at " HERE);
+	snprintf(session.user, sizeof(session.user), "jane@example.com");
+	auth_who(&session, HERE, text);
+	assert_string_equal(text, "jane@example.com, browser at " HERE);
+	/* Whatever it says of itself, it stays a user in a browser. */
+	snprintf(session.user, sizeof(session.user), "root (uid 0) on the control socket");
+	auth_who(&session, HERE, text);
+	audit_split(text, who, from);
+	assert_string_equal(who, "root (uid 0) on the control socket, browser");
+	assert_string_equal(from, HERE);
+	/* The longest ones fit. */
+	memset(session.user, 'u', sizeof(session.user) - 1);
+	memset(address, 'a', sizeof(address) - 1);
+	address[sizeof(address) - 1] = '\0';
+	auth_who(&session, address, text);
+	audit_split(text, who, from);
+	assert_string_equal(from, address);
+	assert_int_equal(strlen(who), SESSION_USER - 1 + strlen(", browser"));
 }
 
 static void test_twelve_hours_after_the_last_use(void **state)
@@ -349,7 +401,13 @@ static struct answer try_key(const char *address, const char *code)
 	struct secret key = {0};
 
 	secret_set(&key, "a-key", 5);
-	auth_sign_in(auth, address, "Browser/1", &key, code, answered, &answer);
+	auth_sign_in(auth,
+	    &(struct auth_attempt){.address = address,
+	        .agent = "Browser/1",
+	        .cookie = "",
+	        .key = &key,
+	        .setup_code = code},
+	    answered, &answer);
 	secret_free(&key);
 	assert_int_equal(answer.calls, 0); /* never inside the call */
 	for (int i = 0; i < 100 && answer.calls == 0; i++)
@@ -387,6 +445,8 @@ int main(void)
 	    TEST(test_only_the_code_is_right),
 	    TEST(test_the_code_ends_with_the_first_account),
 	    TEST(test_cookie_and_token_are_both_needed),
+	    TEST(test_tabs_of_one_browser),
+	    TEST(test_who_it_was),
 	    TEST(test_twelve_hours_after_the_last_use),
 	    TEST(test_sessions_end_with_the_team),
 	    TEST(test_an_end_is_told_after_the_commit),

@@ -7,13 +7,27 @@ struct given {
 	const struct session *session;
 };
 
-static void add(struct sessions *sessions, struct given *given)
+static const struct session_of of = {
+    .address = "192.0.2.7", .agent = "Browser/1", .user = "jane@example.com"};
+
+/* With the cookie that is in given. */
+static void add_tab(struct sessions *sessions, struct given *given)
 {
 	struct err err = ERR_INIT;
 
-	if (!sessions_add(sessions, "192.0.2.7", "Browser/1", given->cookie, given->token,
-	        &given->session, &err))
+	if (!sessions_add(sessions, &of, given->cookie, given->token, &given->session, &err))
 		fail_msg("%s", err.message);
+}
+
+static void add(struct sessions *sessions, struct given *given)
+{
+	given->cookie[0] = '\0';
+	add_tab(sessions, given);
+}
+
+static const struct session *find(struct sessions *sessions, const struct given *given)
+{
+	return sessions_find(sessions, given->cookie, given->token);
 }
 
 static struct sessions *reopen(struct store *store, struct sessions *sessions)
@@ -52,20 +66,22 @@ static void test_cookie_and_token(void **state)
 	assert_string_not_equal(one.cookie, two.cookie);
 	assert_string_not_equal(one.cookie, one.token);
 	assert_string_not_equal(one.session->id, two.session->id);
-	assert_ptr_equal(sessions_find(sessions, one.cookie), one.session);
-	assert_true(session_has_token(one.session, one.token));
-	assert_false(session_has_token(one.session, two.token));
-	assert_false(session_has_token(one.session, one.cookie));
-	assert_false(session_has_token(one.session, ""));
-	assert_null(sessions_find(sessions, one.token));
-	assert_null(sessions_find(sessions, ""));
+	assert_ptr_equal(find(sessions, &one), one.session);
+	assert_null(sessions_find(sessions, one.cookie, two.token));
+	assert_null(sessions_find(sessions, two.cookie, one.token));
+	assert_null(sessions_find(sessions, one.cookie, one.cookie));
+	assert_null(sessions_find(sessions, one.token, one.cookie));
+	assert_null(sessions_find(sessions, one.token, one.token));
+	assert_null(sessions_find(sessions, one.cookie, ""));
+	assert_null(sessions_find(sessions, "", one.token));
+	assert_null(sessions_find(sessions, "", ""));
 	snprintf(wrong, sizeof(wrong), "%s", one.cookie);
 	wrong[SESSION_SECRET - 1] = wrong[SESSION_SECRET - 1] == '0' ? '1' : '0';
-	assert_null(sessions_find(sessions, wrong));
+	assert_null(sessions_find(sessions, wrong, one.token));
 	wrong[SESSION_SECRET - 1] = '\0'; /* cut off */
-	assert_null(sessions_find(sessions, wrong));
+	assert_null(sessions_find(sessions, wrong, one.token));
 	snprintf(wrong, sizeof(wrong), "%s0", one.cookie);
-	assert_null(sessions_find(sessions, wrong));
+	assert_null(sessions_find(sessions, wrong, one.token));
 	sessions_close(sessions);
 	store_end(&store);
 }
@@ -83,13 +99,13 @@ static void test_hashes_survive_a_restart_and_secrets_do_not(void **state)
 	assert_true(sessions_remove(sessions, two.session->id, &store.err));
 	sessions = reopen(&store, sessions);
 	assert_int_equal(count(sessions), 1);
-	const struct session *found = sessions_find(sessions, one.cookie);
+	const struct session *found = find(sessions, &one);
 	assert_non_null(found);
-	assert_true(session_has_token(found, one.token));
 	assert_true(sessions_has(sessions, found->id));
 	assert_string_equal(found->address, "192.0.2.7");
 	assert_string_equal(found->agent, "Browser/1");
-	assert_null(sessions_find(sessions, two.cookie));
+	assert_string_equal(found->user, "jane@example.com");
+	assert_null(find(sessions, &two));
 	assert_true(store_file_holds(&store, found->id));
 	assert_false(store_file_holds(&store, one.cookie));
 	assert_false(store_file_holds(&store, one.token));
@@ -112,8 +128,8 @@ static void test_ending(void **state)
 	snprintf(id, sizeof(id), "%s", given[1].session->id);
 	assert_true(sessions_remove(sessions, id, &err));
 	assert_false(sessions_has(sessions, id));
-	assert_null(sessions_find(sessions, given[1].cookie));
-	assert_non_null(sessions_find(sessions, given[0].cookie));
+	assert_null(find(sessions, &given[1]));
+	assert_non_null(find(sessions, &given[0]));
 	assert_false(sessions_remove(sessions, id, &err));
 	assert_true(err_is(&err, "not_found"));
 	err_clear(&err);
@@ -142,13 +158,13 @@ static void test_the_one_unused_for_longest_gives_way(void **state)
 	sessions_used(sessions, given[0].session); /* so the second is the oldest */
 	add(sessions, &given[SESSIONS_MAX]);
 	assert_int_equal(count(sessions), SESSIONS_MAX);
-	assert_non_null(sessions_find(sessions, given[0].cookie));
-	assert_null(sessions_find(sessions, given[1].cookie));
-	assert_non_null(sessions_find(sessions, given[SESSIONS_MAX].cookie));
+	assert_non_null(find(sessions, &given[0]));
+	assert_null(find(sessions, &given[1]));
+	assert_non_null(find(sessions, &given[SESSIONS_MAX]));
 	sessions = reopen(&store, sessions);
 	assert_int_equal(count(sessions), SESSIONS_MAX);
-	assert_null(sessions_find(sessions, given[1].cookie));
-	assert_non_null(sessions_find(sessions, given[SESSIONS_MAX].cookie));
+	assert_null(find(sessions, &given[1]));
+	assert_non_null(find(sessions, &given[SESSIONS_MAX]));
 	sessions_close(sessions);
 	store_end(&store);
 }
@@ -166,17 +182,17 @@ static void test_it_slides_and_ends(void **state)
 	/* 11 h 59 min after their last use */
 	((struct session *)old.session)->used_ms -= SESSION_MS - 60000;
 	((struct session *)used.session)->used_ms -= SESSION_MS - 60000;
-	assert_ptr_equal(sessions_find(sessions, old.cookie), old.session);
+	assert_ptr_equal(find(sessions, &old), old.session);
 	sessions_used(sessions, used.session);
 	((struct session *)old.session)->used_ms -= 60001;
 	((struct session *)used.session)->used_ms -= 60001;
 	assert_false(sessions_has(sessions, old.session->id));
 	assert_int_equal(count(sessions), 1);
-	assert_null(sessions_find(sessions, old.cookie));
-	assert_non_null(sessions_find(sessions, used.cookie));
+	assert_null(find(sessions, &old));
+	assert_non_null(find(sessions, &used));
 	sessions = reopen(&store, sessions);
 	assert_int_equal(count(sessions), 1);
-	assert_non_null(sessions_find(sessions, used.cookie));
+	assert_non_null(find(sessions, &used));
 	sessions_close(sessions);
 	store_end(&store);
 }
@@ -204,7 +220,7 @@ static void test_swept_at_the_start(void **state)
 	sessions = reopen(&store, sessions);
 	assert_int_equal(count(sessions), 10);
 	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(sessions_find(sessions, given[i].cookie) != NULL, i % 2 == 0);
+		assert_int_equal(find(sessions, &given[i]) != NULL, i % 2 == 0);
 	sessions = reopen(&store, sessions);
 	assert_int_equal(count(sessions), 10);
 	sessions_close(sessions);
@@ -243,18 +259,18 @@ static void test_a_lost_group(void **state)
 	assert_true(sessions_remove(sessions, ended_id, &store.err));
 	add(sessions, &begun);
 	lose_the_group(&store);
-	assert_null(sessions_find(sessions, begun.cookie));
-	assert_null(sessions_find(sessions, ended.cookie)); /* revoked is revoked */
-	assert_non_null(sessions_find(sessions, kept.cookie));
+	assert_null(find(sessions, &begun));
+	assert_null(find(sessions, &ended)); /* revoked is revoked */
+	assert_non_null(find(sessions, &kept));
 	assert_true(on_disk(&store, ended_id));
 	lose_the_group(&store); /* and again */
-	assert_null(sessions_find(sessions, ended.cookie));
+	assert_null(find(sessions, &ended));
 	assert_true(db_put(store.db, DB_META, "k", 1, "v", 1, 0, &store.err));
 	store_commit(&store);
 	assert_false(on_disk(&store, ended_id));
 	sessions = reopen(&store, sessions);
 	assert_int_equal(count(sessions), 1);
-	assert_non_null(sessions_find(sessions, kept.cookie));
+	assert_non_null(find(sessions, &kept));
 	sessions_close(sessions);
 	store_end(&store);
 }
@@ -275,13 +291,13 @@ static void test_a_lost_group_with_all_places_taken(void **state)
 	add(sessions, &given[SESSIONS_MAX]);
 	lose_the_group(&store);
 	assert_int_equal(count(sessions), SESSIONS_MAX - 1);
-	assert_null(sessions_find(sessions, given[3].cookie));
+	assert_null(find(sessions, &given[3]));
 	add(sessions, &given[SESSIONS_MAX]);
 	store_commit(&store);
 	assert_int_equal(db_count(store.db, DB_SESSION), SESSIONS_MAX);
 	sessions = reopen(&store, sessions);
-	assert_null(sessions_find(sessions, given[3].cookie));
-	assert_non_null(sessions_find(sessions, given[SESSIONS_MAX].cookie));
+	assert_null(find(sessions, &given[3]));
+	assert_non_null(find(sessions, &given[SESSIONS_MAX]));
 	sessions_close(sessions);
 	store_end(&store);
 }
@@ -299,12 +315,190 @@ static void test_long_words(void **state)
 	for (size_t i = 0; i + 3 < sizeof(agent); i += 3)
 		memcpy(agent + i, "\xe2\x82\xac", 3);
 	agent[sizeof(agent) - 2] = '\0';
-	assert_true(sessions_add(
-	    sessions, "2001:db8::1", agent, one.cookie, one.token, &one.session, &err));
+	one.cookie[0] = '\0';
+	assert_true(sessions_add(sessions,
+	    &(struct session_of){.address = "2001:db8::1", .agent = agent, .user = agent},
+	    one.cookie, one.token, &one.session, &err));
+	assert_int_equal(strlen(one.session->user), (SESSION_USER - 1) / 3 * 3);
 	assert_int_equal(strlen(one.session->agent) % 3, 0); /* not cut within a character */
 	assert_true(strlen(one.session->agent) > 100);
 	sessions = reopen(&store, sessions);
-	assert_non_null(sessions_find(sessions, one.cookie));
+	assert_non_null(find(sessions, &one));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+/* ---- the tabs of one browser ---- */
+
+static void test_tabs_share_the_cookie_and_nothing_else(void **state)
+{
+	struct store store;
+	struct given one, two, stranger;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &one);
+	add(sessions, &stranger);
+	two = one;
+	add_tab(sessions, &two);
+	assert_string_equal(two.cookie, one.cookie);
+	assert_string_not_equal(two.token, one.token);
+	assert_string_not_equal(two.session->id, one.session->id);
+	assert_ptr_equal(find(sessions, &one), one.session);
+	assert_ptr_equal(find(sessions, &two), two.session);
+	assert_null(sessions_find(sessions, stranger.cookie, two.token));
+	assert_null(sessions_find(sessions, two.cookie, stranger.token));
+	assert_int_equal(count(sessions), 3);
+	sessions = reopen(&store, sessions);
+	one.session = find(sessions, &one);
+	two.session = find(sessions, &two);
+	assert_non_null(one.session);
+	assert_non_null(two.session);
+	assert_true(sessions_remove(sessions, one.session->id, &store.err));
+	assert_null(find(sessions, &one));
+	assert_ptr_equal(find(sessions, &two), two.session);
+	assert_true(sessions_has_cookie(sessions, one.cookie));
+	assert_true(sessions_remove(sessions, two.session->id, &store.err));
+	assert_false(sessions_has_cookie(sessions, one.cookie));
+	assert_true(sessions_has_cookie(sessions, stranger.cookie));
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_tabs_end_each_for_itself(void **state)
+{
+	struct store store;
+	struct given old, used;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &old);
+	used = old;
+	add_tab(sessions, &used);
+	((struct session *)old.session)->used_ms -= SESSION_MS + 1;
+	assert_ptr_equal(find(sessions, &used), used.session); /* behind the one that has ended */
+	assert_null(find(sessions, &old));
+	assert_ptr_equal(find(sessions, &used), used.session);
+	((struct session *)used.session)->used_ms -= SESSION_MS + 1;
+	assert_false(sessions_has_cookie(sessions, used.cookie));
+	old = used;
+	add_tab(sessions, &old); /* no live session has it: another one */
+	assert_string_not_equal(old.cookie, used.cookie);
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+/* Nobody else than sessions.c chooses what a cookie holds. */
+static void test_only_a_cookie_of_ours_stays(void **state)
+{
+	static const char *const texts[] = {
+	    "", "x", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
+	struct store store;
+	struct given one, two;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		snprintf(one.cookie, sizeof(one.cookie), "%s", texts[i]);
+		add_tab(sessions, &one);
+		assert_int_equal(strlen(one.cookie), SESSION_SECRET);
+		assert_string_not_equal(one.cookie, texts[i]);
+	}
+	snprintf(two.cookie, sizeof(two.cookie), "%s", one.token);
+	add_tab(sessions, &two);
+	assert_string_not_equal(two.cookie, one.token);
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_tabs_are_bounded_as_all_sessions(void **state)
+{
+	static struct given tabs[SESSIONS_MAX + 5];
+	struct store store;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &tabs[0]);
+	for (unsigned i = 1; i < SESSIONS_MAX + 5; i++) {
+		tabs[i] = tabs[0];
+		add_tab(sessions, &tabs[i]);
+		assert_string_equal(tabs[i].cookie, tabs[0].cookie);
+		if (i < SESSIONS_MAX)
+			((struct session *)tabs[i].session)->used_ms -= 1000 * (SESSIONS_MAX - i);
+	}
+	assert_int_equal(count(sessions), SESSIONS_MAX);
+	store_commit(&store);
+	assert_int_equal(db_count(store.db, DB_SESSION), SESSIONS_MAX);
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_a_tab_of_a_lost_group(void **state)
+{
+	struct store store;
+	struct given kept, begun;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &kept);
+	store_commit(&store);
+	begun = kept;
+	add_tab(sessions, &begun);
+	lose_the_group(&store);
+	assert_null(find(sessions, &begun));
+	assert_ptr_equal(find(sessions, &kept), kept.session);
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+/* ---- the user ---- */
+
+static void test_a_row_of_an_earlier_version(void **state)
+{
+	struct store store;
+	struct given one;
+	struct db_bytes row;
+	unsigned char old[512];
+	size_t length;
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	add(sessions, &one);
+	assert_int_equal(db_get(store.db, DB_SESSION, one.session->id, SESSION_ID, &row), 1);
+	length = row.length - 4 - sizeof("jane@example.com");
+	assert_true(length < sizeof(old));
+	memcpy(old, row.data, length);
+	assert_true(
+	    db_put(store.db, DB_SESSION, one.session->id, SESSION_ID, old, length, 0, &store.err));
+	sessions = reopen(&store, sessions);
+	assert_non_null(find(sessions, &one));
+	assert_string_equal(find(sessions, &one)->user, "");
+	assert_string_equal(find(sessions, &one)->agent, "Browser/1");
+	sessions_close(sessions);
+	store_end(&store);
+}
+
+static void test_a_name_is_one_line(void **state)
+{
+	struct store store;
+	struct given one = {.cookie = ""};
+
+	(void)state;
+	store_begin(&store);
+	struct sessions *sessions = sessions_open(store.db, &store.err);
+	assert_true(sessions_add(sessions,
+	    &(struct session_of){.address = "::1",
+	        .agent = "",
+	        .user = "J\xc3\xa4ne\r\nroot\t\x7f\xc2\x9b"
+	                "1m"},
+	    one.cookie, one.token, &one.session, &store.err));
+	assert_string_equal(one.session->user, "J\xc3\xa4ne  root    1m");
 	sessions_close(sessions);
 	store_end(&store);
 }
@@ -321,6 +515,13 @@ int main(void)
 	    cmocka_unit_test(test_a_lost_group),
 	    cmocka_unit_test(test_a_lost_group_with_all_places_taken),
 	    cmocka_unit_test(test_long_words),
+	    cmocka_unit_test(test_tabs_share_the_cookie_and_nothing_else),
+	    cmocka_unit_test(test_tabs_end_each_for_itself),
+	    cmocka_unit_test(test_only_a_cookie_of_ours_stays),
+	    cmocka_unit_test(test_tabs_are_bounded_as_all_sessions),
+	    cmocka_unit_test(test_a_tab_of_a_lost_group),
+	    cmocka_unit_test(test_a_row_of_an_earlier_version),
+	    cmocka_unit_test(test_a_name_is_one_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
