@@ -233,19 +233,37 @@ void auth_end_session(struct auth *auth, const char *who, const char *id, servic
 	    service, err_is(&err, "not_found") ? SERVICE_NOT_FOUND : SERVICE_STORE, &err, fn, arg);
 }
 
+/* Counts a wrong one. hint: what helps, said before how many more there are. */
+static unsigned count_wrong(
+    struct auth *auth, const char *address, const char *hint, struct err *err)
+{
+	unsigned left =
+	    tries_wrong(&auth->tries, address, AUTH_TRIES, AUTH_PAUSE_MS, clock_monotonic_ms());
+
+	if (left > 0)
+		err_hint(err, "%s %u more %s before a pause of one minute.", hint, left,
+		    left == 1 ? "try" : "tries");
+	else
+		err_hint(err, "%s The next try is in one minute.", hint);
+	return left;
+}
+
+int64_t auth_pause_ms(const struct auth *auth, const char *address)
+{
+	uint64_t wait = tries_wait_ms(&auth->tries, address, clock_monotonic_ms());
+
+	return wait > 0 ? (int64_t)wait : -1;
+}
+
 static void wrong_key(struct sign_in *s, const struct err *err, const struct http_trace *trace)
 {
 	struct err told = *err;
-	unsigned left = tries_wrong(
-	    &s->auth->tries, s->address, AUTH_TRIES, AUTH_PAUSE_MS, clock_monotonic_ms());
+	unsigned left = count_wrong(
+	    s->auth, s->address, "Copy it again from Eyes (Admin, API Keys): all of it.", &told);
 
 	log_warn("auth", "a sign-in with a wrong key", log_str("address", s->address),
 	    log_uint("tries_left", left));
-	err_hint(&told,
-	    "Copy it again from Eyes (Admin, API Keys): all of it. %u more tries before a pause of "
-	    "one minute.",
-	    left);
-	refuse(s, SERVICE_REFUSED, &told, trace, -1);
+	refuse(s, SERVICE_REFUSED, &told, trace, auth_pause_ms(s->auth, s->address));
 }
 
 /* Eyes cannot be asked: the key that is stored is known to be good. */
@@ -318,42 +336,54 @@ static void key_checked(
 	let_in(s, account->user);
 }
 
+/* Capitals only, no hyphens and spaces. Returns the length, of which out takes what fits. */
+static size_t plain_code(const char *text, char out[AUTH_SETUP_CODE])
+{
+	size_t length = 0;
+
+	for (; *text != '\0'; text++) {
+		if (*text == '-' || *text == ' ')
+			continue;
+		if (length < AUTH_SETUP_CODE - 1)
+			out[length] =
+			    *text >= 'a' && *text <= 'z' ? (char)(*text - 'a' + 'A') : *text;
+		length++;
+	}
+	return length;
+}
+
 static bool is_setup_code(const struct auth *auth, const char *given)
 {
 	const char *code = auth_setup_code(auth);
-	char padded[AUTH_SETUP_CODE] = "";
+	char plain[AUTH_SETUP_CODE] = "", wanted[AUTH_SETUP_CODE] = "";
 
 	if (code[0] == '\0')
 		return true;
-	strncpy(padded, given, sizeof(padded) - 1);
-	for (char *c = padded; *c != '\0'; c++)
-		if (*c >= 'a' && *c <= 'z')
-			*c = (char)(*c - 'a' + 'A');
-	return strlen(given) == AUTH_SETUP_CODE - 1 &&
-	       crypto_equal(padded, code, AUTH_SETUP_CODE - 1);
+	return plain_code(given, plain) == plain_code(code, wanted) &&
+	       crypto_equal(plain, wanted, AUTH_SETUP_CODE);
 }
 
 bool auth_setup_code_right(
     struct auth *auth, const char *address, const char *given, struct err *err)
 {
-	uint64_t now = clock_monotonic_ms(), wait = tries_wait_ms(&auth->tries, address, now);
+	int64_t wait = auth_pause_ms(auth, address);
 
 	if (wait > 0) {
 		err_set(err, "key_rate", "five wrong keys from %s", address);
 		err_hop(err, "this machine, sign-in");
-		err_hint(err, "The next one is accepted in %llu s. Nobody else is held up.",
-		    (unsigned long long)(wait + 999) / 1000);
+		err_hint(err, "The next one is accepted in %lld s. Nobody else is held up.",
+		    (long long)(wait + 999) / 1000);
 		return false;
 	}
 	if (is_setup_code(auth, given))
 		return true;
-	tries_wrong(&auth->tries, address, AUTH_TRIES, AUTH_PAUSE_MS, now);
 	err_set(err, "setup_code", "that setup code is not right");
 	err_hop(err, "this machine, sign-in");
 	err_field(err, "setup_code");
-	err_hint(err,
-	    "It is in the log of eyes-scm, or run eyes-scm setup-code. A new one is made at "
-	    "each start until the first sign-in.");
+	count_wrong(auth, address,
+	    "It is in the log of eyes-scm, or run eyes-scm setup-code. A new one is made at each "
+	    "start until the first sign-in.",
+	    err);
 	return false;
 }
 
@@ -370,15 +400,14 @@ static unsigned under_way(const struct auth *auth, const char *address)
 
 static bool may_try(struct sign_in *s)
 {
-	uint64_t now = clock_monotonic_ms(), wait = tries_wait_ms(&s->auth->tries, s->address, now);
 	struct err err = ERR_INIT;
 
 	if (!auth_setup_code_right(s->auth, s->address, s->setup_code, &err)) {
-		refuse(s, SERVICE_REFUSED, &err, NULL, wait > 0 ? (int64_t)wait : -1);
+		refuse(s, SERVICE_REFUSED, &err, NULL, auth_pause_ms(s->auth, s->address));
 		return false;
 	}
 	if (under_way(s->auth, s->address) <
-	    tries_left(&s->auth->tries, s->address, AUTH_TRIES, now))
+	    tries_left(&s->auth->tries, s->address, AUTH_TRIES, clock_monotonic_ms()))
 		return true;
 	err_set(&err, "key_rate", "other keys from %s are still being checked", s->address);
 	err_hop(&err, "this machine, sign-in");

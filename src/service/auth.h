@@ -34,9 +34,13 @@ void auth_free(struct auth *auth);
 /* The code while the first sign-in needs one, else "". */
 const char *auth_setup_code(const struct auth *auth);
 
-/* Whether this address may go on with that code, where one is needed; a wrong one is counted. */
+/* Whether this address may go on with that code, where one is needed; a wrong one is counted. How
+ * it is written (capitals, hyphen, spaces) does not matter. False with err setup_code or key_rate.
+ */
 bool auth_setup_code_right(
     struct auth *auth, const char *address, const char *given, struct err *err);
+/* ms until this address may try again, -1 when it may. */
+int64_t auth_pause_ms(const struct auth *auth, const char *address);
 
 struct auth_signed_in { /* borrowed; cookie and token are for the browser only, overwritten
 	                   afterwards */
@@ -45,8 +49,8 @@ struct auth_signed_in { /* borrowed; cookie and token are for the browser only, 
 	const char
 	    *missing; /* permissions that this key lacks: "write,merge"; "" none, or not asked */
 };
-/* After the commit. signed_in is NULL unless result is SERVICE_OK. retry_after_ms: with code
- * key_rate. */
+/* After the commit. signed_in is NULL unless result is SERVICE_OK. retry_after_ms: until this
+ * address may try again; -1 when it may. */
 typedef void auth_fn(const struct service_result *result, const struct auth_signed_in *signed_in,
     int64_t retry_after_ms, void *arg);
 struct auth_attempt { /* copied */

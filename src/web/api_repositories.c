@@ -189,6 +189,11 @@ bool api_read_secret(struct web_request *request, const struct json_at *root, co
 	                 : json_opt_string(root, name, SECRET_MAX, &text, &err);
 
 	if (!ok) {
+		if (json_string_length(json_object_get(root->value, name)) > SECRET_MAX) {
+			err_set(&err, "too_long", "that is too long to be a %s", name);
+			err_hint(&err, "Copy it again: all of it, and nothing else.");
+			err_field(&err, "%s", name);
+		}
 		web_reply_err(request, 400, &err, NULL);
 		return false;
 	}

@@ -75,6 +75,16 @@ void api_start(struct web_request *request)
 	buf_free(&body);
 }
 
+/* ms as of auth_pause_ms; nothing when it is negative. */
+static void say_retry_after(struct web_request *request, int64_t ms)
+{
+	char seconds[24];
+
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)(ms + 999) / 1000);
+	if (ms >= 0)
+		web_add_header(request, "Retry-After", seconds);
+}
+
 /* ---- step 0: which Eyes ---- */
 
 static void configured(const struct service_result *result, void *arg)
@@ -137,6 +147,7 @@ void api_configuration_put(struct web_request *request)
 		return;
 	}
 	if (!auth_setup_code_right(request->web->auth, request->address, code, &err)) {
+		say_retry_after(request, auth_pause_ms(request->web->auth, request->address));
 		web_reply_err(request, err_is(&err, "key_rate") ? 429 : 403, &err, NULL);
 		return;
 	}
@@ -188,15 +199,11 @@ static void signed_in(const struct service_result *result, const struct auth_sig
     int64_t retry_after_ms, void *arg)
 {
 	struct web_request *request = arg;
-	char seconds[24];
 	struct json_writer w;
 	struct buf body;
 
 	if (in == NULL) {
-		snprintf(
-		    seconds, sizeof(seconds), "%lld", (long long)(retry_after_ms + 999) / 1000);
-		if (retry_after_ms >= 0)
-			web_add_header(request, "Retry-After", seconds);
+		say_retry_after(request, retry_after_ms);
 		web_reply_err(request, status_of(result), result->err, result->trace);
 		return;
 	}

@@ -7,7 +7,7 @@ import pathlib
 import re
 import unittest
 
-from harness import wait_for
+from harness import free_port, wait_for
 from web import COOKIE, TOKEN_HEADER, Browser, WebTest
 
 ROUTER = pathlib.Path(__file__).resolve().parents[2] / "src" / "web" / "router.c"
@@ -73,11 +73,14 @@ class SignIn(WebTest):
         for left in (4, 3, 2, 1):
             reply = browser.try_key(wrong, expect=401)
             self.assertEqual(reply.code, "key_unknown")
-            self.assertIn(f"{left} more tr", reply.error["hint"])
+            self.assertIn(f"{left} more {'try' if left == 1 else 'tries'} before a pause", reply.error["hint"])
+            self.assertIsNone(reply.headers["Retry-After"])
             self.assertTrue(reply.error["trace"])
         browser.sign_in()  # a right one begins the count again
         for left in (4, 3, 2, 1, 0):
             reply = browser.try_key(wrong, expect=401)
+        self.assertIn("The next try is in one minute", reply.error["hint"])
+        self.assertTrue(50 < int(reply.headers["Retry-After"]) <= 60, reply)
         for key in (wrong, world.key):
             reply = browser.try_key(key, expect=429)
             self.assertEqual(reply.code, "key_rate")
@@ -145,6 +148,9 @@ class SignIn(WebTest):
                      {"key": "k", "setup_code": 8}, {"key": "k", "setup_code": "x" * 40}):
             with self.subTest(body=str(body)[:50]):
                 self.assertTrue(browser.api("POST", "session", body, expect=400).code)
+        reply = browser.try_key("k" * 4097, expect=400)
+        self.assertEqual((reply.code, reply.error["message"], reply.error["field"]), ("too_long", "that is too long to be a key", "key"))
+        self.assertTrue(reply.error["hint"])
         self.assertFalse([request for request in world.eyes.requests() if "api-key" in request["target"]])
 
     def test_not_configured(self):
@@ -162,14 +168,14 @@ class SignIn(WebTest):
         code = world.cli("setup-code").out.strip()
         self.assertRegex(code, "^[A-Z2-9]{4}-[A-Z2-9]{4}$")
         self.assertIn(code, world.log())
-        for given in (None, "", "AAAA-AAAA", code[:-1], code + "A"):
+        for given in (None, "", "AAAA-AAAA", code[:-1].replace("-", ""), code + "A"):
             reply = browser.try_key(world.key, given, expect=403)
             self.assertEqual((reply.code, reply.error["field"]), ("setup_code", "setup_code"))
         self.assertEqual(browser.try_key(world.key, code, expect=429).code, "key_rate", "wrong codes are counted, too")
         self.assertFalse(world.eyes.requests(), "a key is not checked before the code")
         other = Browser(world, "127.0.0.2")
         self.assertEqual(other.try_key(world.secret("wrong"), code, expect=401).code, "key_unknown")
-        other.sign_in(setup_code=code.lower())
+        other.sign_in(setup_code=f" {code.lower().replace('-', '')} ")
         self.assertFalse(browser.get("start")["setup_code"])
         self.assertIn("no setup code", world.cli("setup-code").out)
         Browser(world, "127.0.0.3").sign_in()
@@ -218,6 +224,147 @@ class Cookie(WebTest):
         first, attributes = self.attributes(reply)
         self.assertEqual((first, attributes["max-age"]), (f"{COOKIE}=", "0"))
         self.assertEqual(reply.body, b"")
+
+
+class Configuration(WebTest):
+    """Step 0: the Eyes server and the organization, where nothing outside names them."""
+
+    def new_world(self, **settings):
+        world = self.world(EYES_LISTEN=f"127.0.0.1:{free_port()}", **settings)
+        world.start_eyes()
+        world.start_daemon(env={"EYES_SERVER_URL": None, "EYES_ORG_ID": None})
+        return world, Browser(world)
+
+    def wait_known(self, browser):
+        """The daemon starts anew, in the same process and on the same port."""
+        def known():
+            try:
+                return browser.get("start")["configured"]["organization"]
+            except OSError:
+                return None
+        wait_for(known, "it is known")
+
+    def test_a_check_keeps_nothing(self):
+        world, browser = self.new_world()
+        browser.api("PUT", "configuration", {"eyes_url": world.eyes.url, "check": True}, expect=204)
+        error = browser.api("PUT", "configuration", {"eyes_url": f"http://localhost:{free_port()}", "check": True}, expect=502).error
+        self.assertTrue(error["trace"])
+        for body in ({"check": True}, {"eyes_url": world.eyes.url, "check": 1}, {"eyes_url": world.eyes.url, "check": False}):
+            browser.api("PUT", "configuration", body, expect=400)
+        self.assertEqual(browser.get("start")["configured"], {"eyes_url": None, "organization": None})
+        self.assertNotIn("eyes.configure", [entry["action"] for entry in world.get("audit")["entries"]])
+        browser.api("PUT", "configuration", {"eyes_url": world.eyes.url, "organization": "org-1"}, expect=204)
+        self.wait_known(browser)
+        self.assertEqual(browser.api("PUT", "configuration", {"eyes_url": world.eyes.url, "check": True}, expect=409).code, "configured")
+
+    def test_needs_the_setup_code(self):
+        world, browser = self.new_world(EYES_SETUP_CODE="always")
+        self.assertTrue(browser.get("start")["setup_code"])
+        code = world.cli("setup-code").out.strip()
+        body = {"eyes_url": world.eyes.url, "organization": "org-1"}
+        for check in (True, False):
+            for given in ({}, {"setup_code": "AAAA-AAAA"}):
+                reply = browser.api("PUT", "configuration", {**body, **given, "check": check}, expect=403)
+                self.assertEqual((reply.code, reply.error["field"]), ("setup_code", "setup_code"))
+        self.assertIn("1 more try before", reply.error["hint"])
+        reply = browser.api("PUT", "configuration", body, expect=403)
+        self.assertTrue(50 < int(reply.headers["Retry-After"]) <= 60, reply)
+        reply = browser.api("PUT", "configuration", {**body, "setup_code": code}, expect=429)
+        self.assertTrue(0 < int(reply.headers["Retry-After"]) <= 60, reply)
+        self.assertFalse(world.eyes.requests(), "no server is asked before the code")
+        other = Browser(world, "127.0.0.2")
+        plain = code.replace("-", "").lower()
+        other.api("PUT", "configuration", {**body, "setup_code": plain, "check": True}, expect=204)
+        other.api("PUT", "configuration", {**body, "setup_code": plain}, expect=204)
+        self.wait_known(other)
+        self.assertTrue(other.get("start")["setup_code"], "the sign-in needs it, too")
+        other.sign_in(setup_code=code)
+
+
+class Tabs(WebTest):
+    """Sessions of one browser: one cookie, a page token each."""
+
+    def tabs(self):
+        world, one = self.signed_in(add=False)
+        return world, one, one.tab()
+
+    def test_both_stay_signed_in(self):
+        world, one, two = self.tabs()
+        self.assertEqual(one.cookie, two.cookie)
+        self.assertNotEqual(one.token, two.token)
+        self.assertTrue(one.is_signed_in() and two.is_signed_in())
+        sessions = one.get("sessions")["sessions"]
+        self.assertEqual(sorted(one["current"] for one in sessions), [False, True])
+        streams = [self.events(tab) for tab in (one, two)]
+        for stream in streams:
+            stream.next("hello")
+        world.restart_daemon()
+        self.assertTrue(one.moved().is_signed_in() and two.moved().is_signed_in())
+        self.assertEqual({session["id"] for session in one.get("sessions")["sessions"]}, {session["id"] for session in sessions})
+        world.kill_daemon()
+        world.start_daemon()
+        self.assertTrue(one.moved().is_signed_in() and two.moved().is_signed_in())
+
+    def test_signing_out_ends_one(self):
+        world, one, two = self.tabs()
+        stream, other = self.events(one), self.events(two)
+        reply = one.api("DELETE", "session", expect=204)
+        self.assertIsNone(reply.headers["Set-Cookie"], "the other tab needs it")
+        stream.wait_end()
+        self.assertEqual(one.api("GET", "session", expect=401).code, "session_ended")
+        self.assertTrue(two.is_signed_in())
+        self.assertFalse(other.ended)
+        self.assertEqual(len(two.get("sessions")["sessions"]), 1)
+        reply = two.api("DELETE", "session", expect=204)
+        self.assertIn("Max-Age=0", reply.headers["Set-Cookie"], "nobody needs it any more")
+        world.restart_daemon()
+        self.assertFalse(one.moved().is_signed_in() or two.moved().is_signed_in())
+
+    def test_ending_another_tab(self):
+        world, one, two = self.tabs()
+        id = next(session["id"] for session in one.get("sessions")["sessions"] if not session["current"])
+        one.api("DELETE", f"sessions/{id}", expect=204)
+        self.assertFalse(two.is_signed_in())
+        self.assertTrue(one.is_signed_in())
+        again = one.tab()
+        self.assertTrue(one.is_signed_in() and again.is_signed_in())
+        self.assertEqual(again.cookie, one.cookie)
+
+    def test_neither_secret_alone(self):
+        world, one, two = self.tabs()
+        stranger = Browser(world)
+        stranger.sign_in()
+        self.assertNotEqual(stranger.cookie, one.cookie)
+        for cookie, token in ((one.cookie, ""), ("", two.token), (stranger.cookie, two.token), (one.cookie, stranger.token),
+                              (one.cookie, one.cookie), (two.token, two.token)):
+            stranger.api("GET", "session", expect=401, headers={"Cookie": cookie and f"{COOKIE}={cookie}", TOKEN_HEADER: token})
+
+    def test_only_a_live_cookie_is_kept(self):
+        world, one = self.signed_in(add=False)
+        old = one.cookie
+        one.api("DELETE", "session", expect=204)
+        for cookie in (old, "0" * 64, "x", one.token):
+            other = Browser(world)
+            other.cookie = cookie
+            other.sign_in()
+            self.assertNotIn(other.cookie, (old, cookie))
+
+    def test_a_wrong_key_in_one_tab(self):
+        world, one, two = self.tabs()
+        third = Browser(world)
+        third.cookie = one.cookie
+        reply = third.try_key(world.secret("wrong"), expect=401)
+        self.assertIsNone(reply.headers["Set-Cookie"])
+        self.assertTrue(one.is_signed_in() and two.is_signed_in())
+
+    def test_another_team_ends_all(self):
+        world, one, two = self.tabs()
+        stranger = world.secret("stranger")
+        world.eyes.allow(stranger, teamId="team-2")
+        one.api("PUT", "account", {"key": stranger})
+        wait_for(lambda: not (one.is_signed_in() or two.is_signed_in()), "both have ended")
+        again = one.tab(stranger)
+        self.assertNotEqual(again.cookie, one.cookie)
 
 
 class Sessions(WebTest):

@@ -81,6 +81,8 @@ static void set_account(const char *team)
 
 /* ---- the setup code ---- */
 
+static char last_hint[400];
+
 static bool may(const char *address, const char *code, const char *error)
 {
 	struct err err = ERR_INIT;
@@ -90,6 +92,7 @@ static bool may(const char *address, const char *code, const char *error)
 		fail_msg("%s instead of %s", err.code, error);
 	if (!good)
 		assert_true(err.hint[0] != '\0');
+	snprintf(last_hint, sizeof(last_hint), "%s", err.hint);
 	return good;
 }
 
@@ -125,12 +128,18 @@ static void test_only_the_code_is_right(void **state)
 	auth_begin(true);
 	assert_true(may(HERE, "ABCD-EFGH", ""));
 	assert_true(may(HERE, "abcd-efgh", "")); /* capitals do not matter */
+	assert_true(may(HERE, "ABCDEFGH", ""));  /* nor does the hyphen */
+	assert_true(may(HERE, " abcd efgh ", ""));
 	assert_false(may(HERE, "", "setup_code"));
 	assert_false(may(HERE, "ABCD-EFG", "setup_code"));
-	assert_false(may(HERE, "ABCDEFGH", "setup_code"));
+	assert_false(may(HERE, "ABCD-EFGH-ABCD-EFGH", "setup_code"));
 	assert_false(may(HERE, "ABCD-EFGI", "setup_code"));
+	assert_non_null(strstr(last_hint, "1 more try before a pause"));
+	assert_int_equal(auth_pause_ms(auth, HERE), -1);
 	snprintf(wrong, sizeof(wrong), "ABCD-EFGHI");
 	assert_false(may(HERE, wrong, "setup_code")); /* five */
+	assert_non_null(strstr(last_hint, "The next try is in one minute"));
+	assert_in_range(auth_pause_ms(auth, HERE), AUTH_PAUSE_MS - 10000, AUTH_PAUSE_MS);
 	assert_false(may(HERE, "ABCD-EFGH", "key_rate"));
 	assert_true(may(THERE, "ABCD-EFGH", "")); /* nobody else is held up */
 }
@@ -427,7 +436,10 @@ static void test_no_key_is_looked_at_without_the_code(void **state)
 	for (int i = 0; i < AUTH_TRIES; i++) {
 		answer = try_key(HERE, "AAAA-AAAA");
 		assert_string_equal(answer.code, "setup_code");
-		assert_int_equal(answer.retry_ms, -1);
+		if (i < AUTH_TRIES - 1)
+			assert_int_equal(answer.retry_ms, -1);
+		else /* the pause begins with it */
+			assert_in_range(answer.retry_ms, AUTH_PAUSE_MS - 10000, AUTH_PAUSE_MS);
 	}
 	answer = try_key(HERE, "ABCD-EFGH");
 	assert_string_equal(answer.code, "key_rate");
