@@ -1,6 +1,6 @@
 // What needs an administrator, worst first: each cause once, with the button that repairs it.
-import { words } from "./dom.js";
 import { get, query } from "./api.js";
+import { words } from "./dom.js";
 import { count, host, number, repos, time } from "./format.js";
 import { state } from "./state.js";
 import { caDialog, keyDialog, tokenDialog } from "./actions.js";
@@ -16,18 +16,7 @@ export async function blockedGroups(signal) {
 		const code = repo.error?.code || "blocked",
 			key = [repo.server.id, code, code === "token_refused" ? repo.owner : repo.project + "/" + repo.slug].join();
 		const group =
-			groups.get(key) ||
-			groups
-				.set(key, {
-					server: repo.server,
-					owner: repo.owner,
-					code,
-					error: repo.error,
-					names: [],
-					waiting: 0,
-					since: repo.blocked_since,
-				})
-				.get(key);
+			groups.get(key) || groups.set(key, { ...repo, code, names: [], waiting: 0, since: repo.blocked_since }).get(key);
 		group.names.push(repo.project + "/" + repo.slug);
 		group.waiting += repo.waiting || 0;
 		if (repo.blocked_since && repo.blocked_since < group.since) group.since = repo.blocked_since;
@@ -35,11 +24,12 @@ export async function blockedGroups(signal) {
 	return [...groups.values()].sort((a, b) => b.waiting - a.waiting);
 }
 
+const REPLACE_KEY = { label: "Replace key…", run: keyDialog, change: true };
 const waits = (n) => count(n, "update waits", "updates wait");
 
 /* What the page can do about a problem that the daemon tells. */
 function repairOf(code, message) {
-	if (/^key_/.test(code)) return { label: "Replace key…", run: keyDialog, change: true };
+	if (/^key_/.test(code)) return REPLACE_KEY;
 	if (code === "dead") return { label: "Look at them", href: "#/updates/waiting" };
 	if (code === "no_server") return { label: "Add a new server", href: "#/setup/server" };
 	if (/^events_/.test(code)) return { label: "Look at the events", href: "#/updates/events" };
@@ -70,7 +60,7 @@ export function causes(groups) {
 			"bad",
 			"Eyes does not take the key" + (account?.user ? " of " + account.user : ""),
 			words("no_update"),
-			{ label: "Replace key…", run: keyDialog, change: true },
+			REPLACE_KEY,
 		);
 	for (const server of servers) {
 		if (server.state !== "failing") continue;
@@ -95,18 +85,16 @@ export function causes(groups) {
 			"token" + group.names[0],
 			"bad",
 			title,
-			[
-				group.since && "Since " + time(group.since).slice(0, 5) + ".",
-				n > 1 ? repos(n) : group.names[0],
-				group.waiting ? ", " + waits(group.waiting) + words("sent_then") : ".",
-			]
-				.filter(Boolean)
-				.join(" ")
-				.replace(" ,", ",")
-				.replace(" .", "."),
+			(group.since ? "Since " + time(group.since).slice(0, 5) + ". " : "") +
+				(n > 1 ? repos(n) : group.names[0]) +
+				(group.waiting ? ", " + waits(group.waiting) + " " + words("sent_then") : "."),
 			/^repo_/.test(group.code)
 				? { label: "Look at it", href: repositoryHash(group.server.id, group.names[0]) }
-				: { label: "Replace token…", run: () => tokenDialog({ server: group.server, names: group.names }), change: true },
+				: {
+						label: "Replace token…",
+						run: () => tokenDialog({ server: group.server, names: group.names }),
+						change: true,
+					},
 			(refused ? "One token is refused" : group.names[0] + " is stopped") + wait,
 		);
 	}

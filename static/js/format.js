@@ -7,13 +7,9 @@ export function learnClock(dateHeader) {
 }
 export const now = () => Date.now() + skew;
 
-const two = (n) => String(n).padStart(2, "0");
 const day = (then) => then.getDate() + " " + then.toLocaleString("en", { month: "long" });
 
-export function time(at) {
-	const then = new Date(at);
-	return at ? [then.getHours(), then.getMinutes(), then.getSeconds()].map(two).join(":") : "";
-}
+export const time = (at) => (at ? new Date(at).toTimeString().slice(0, 8) : "");
 export function date(at) {
 	const then = new Date(at);
 	return at ? day(then) + " " + then.getFullYear() : "";
@@ -51,7 +47,7 @@ export const ago = (at) => {
 	return (ms < 9950 ? Math.round(ms / 1000) + " s" : span(ms)) + " ago";
 };
 
-export const number = (n) => String(n ?? 0).replace(/\B(?=(\d{3})+$)/g, ",");
+export const number = (n) => (n || 0).toLocaleString("en");
 /* count(3, "repository", "repositories") */
 export const count = (n, one, many) => number(n) + " " + (n === 1 ? one : many || one + "s");
 export const repos = (n) => count(n, "repository", "repositories");

@@ -2,7 +2,7 @@
 import { fill, h, icon, light } from "./dom.js";
 import { host, number, product, repos } from "./format.js";
 import { button, menu } from "./components.js";
-import { chosenServer, draft, on, state, ticked } from "./state.js";
+import { chosenServer, draft, on, state, stored, ticked } from "./state.js";
 import { signOut } from "./session.js";
 
 const side = document.getElementById("side"),
@@ -13,21 +13,12 @@ const live = document.getElementById("live");
 
 /* ---- header ---- */
 
-function stored(name, value) {
-	try {
-		if (value === undefined) return localStorage.getItem(name) || "";
-		if (value) localStorage.setItem(name, value);
-		else localStorage.removeItem(name);
-	} catch {
-		/* storage is switched off: it holds until the page is reloaded */
-	}
-	return value;
-}
-let noSlash = stored("eyes-scm-slash") === "off";
+const LOCAL = "localStorage";
+let noSlash = stored(LOCAL, "eyes-scm-slash") === "off";
 export const slashSearches = () => !noSlash;
 
 function setTheme(theme) {
-	stored("eyes-scm-theme", theme);
+	stored(LOCAL, "eyes-scm-theme", theme);
 	if (theme) document.documentElement.dataset.theme = theme;
 	else delete document.documentElement.dataset.theme;
 }
@@ -48,7 +39,7 @@ fill(
 		{
 			label: "/ goes to the search",
 			checked: !noSlash,
-			run: () => stored("eyes-scm-slash", (noSlash = !noSlash) ? "off" : ""),
+			run: () => stored(LOCAL, "eyes-scm-slash", (noSlash = !noSlash) ? "off" : ""),
 		},
 	]),
 );
@@ -80,7 +71,11 @@ const STEPS = [
 	["eyes", "Eyes server", () => host(state.start?.configured?.eyes_url?.value)],
 	["source", "Source control system", () => "Bitbucket"],
 	["key", "Eyes API key", () => state.account?.user || ""],
-	["server", "Server", () => chosenServer() && host(chosenServer().url) + " · " + product(chosenServer()).replace(/^.* /, "")],
+	[
+		"server",
+		"Server",
+		() => chosenServer() && host(chosenServer().url) + " · " + product(chosenServer()).replace(/^.* /, ""),
+	],
 	["repositories", "Repositories", () => (ticked().length ? ticked().length + " selected" : "")],
 	["token", "Token", () => ""],
 ];

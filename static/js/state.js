@@ -1,7 +1,7 @@
 // What the page knows. Three lifetimes: `memory` ends with the page (secrets live only here), `draft` with the tab (what was
 // typed and ticked), `state` mirrors the daemon.
 
-export const memory = { key: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null, machine: null };
+export const memory = { key: "", code: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null, machine: null };
 
 export const state = {
 	start: null, // GET /start
@@ -36,43 +36,42 @@ const emptyDraft = () => ({
 	scroll: {},
 });
 
-function read(name) {
+/*
+ * What room (its name: it may be switched off, or full) holds; with a value it is put there, and "" removes it. Without
+ * storage the page still works until it is reloaded.
+ */
+export function stored(room, name, value) {
 	try {
-		return sessionStorage.getItem(name);
+		if (value === undefined) return window[room].getItem(name) || "";
+		if (value) window[room].setItem(name, value);
+		else window[room].removeItem(name);
 	} catch {
-		return null;
+		/* it holds until then */
 	}
+	return value || "";
 }
-function write(name, value) {
-	try {
-		if (value) sessionStorage.setItem(name, value);
-		else sessionStorage.removeItem(name);
-	} catch {
-		/* the storage is full or switched off: the page still works until it is reloaded */
-	}
-}
+const SESSION = "sessionStorage";
 
 export const draft = emptyDraft();
 try {
-	Object.assign(draft, JSON.parse(read(DRAFT) || "{}"));
+	Object.assign(draft, JSON.parse(stored(SESSION, DRAFT) || "{}"));
 } catch {
 	/* not ours */
 }
 
 export function keep(changes) {
 	Object.assign(draft, changes);
-	write(DRAFT, JSON.stringify(draft));
+	stored(SESSION, DRAFT, JSON.stringify(draft));
 }
 export function forget() {
 	keep(emptyDraft());
-	Object.assign(memory, { key: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null });
+	Object.assign(memory, { key: "", code: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null });
 }
 
-let token = read(TOKEN) || "";
+let token = stored(SESSION, TOKEN);
 export const sessionToken = () => token;
 export function setSessionToken(value) {
-	token = value || "";
-	write(TOKEN, token);
+	token = stored(SESSION, TOKEN, value);
 }
 
 /* The ticked repositories of the chosen server, by name: {project, slug, access}. */

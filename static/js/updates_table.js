@@ -101,17 +101,17 @@ export function liveUpdates({ caption, most, search = "", alone, signal, seed, e
 
 	function take(updates) {
 		const newest = Math.max(0, ...rows.map((at) => at.number), ...waiting.map((at) => at.number));
-		const fresh = updates.filter((at) => at.number > newest).sort((a, b) => b.number - a.number);
+		const fresh = updates.filter((at) => at.number > newest);
 		if (!fresh.length) return;
 		waiting = fresh.concat(waiting).slice(0, most);
 		if (watched()) draw();
 		else release();
 	}
+	const read = async () =>
+		(await get("updates" + query({ search, limit: most }), { signal })).updates.sort((a, b) => b.number - a.number);
 	async function load() {
 		try {
-			rows = (await get("updates" + query({ search, limit: most }), { signal })).updates.sort(
-				(a, b) => b.number - a.number,
-			);
+			rows = await read();
 			waiting = [];
 			failed = null;
 		} catch (error) {
@@ -120,14 +120,7 @@ export function liveUpdates({ caption, most, search = "", alone, signal, seed, e
 		}
 		draw();
 	}
-	const more = later(
-		() =>
-			get("updates" + query({ search, limit: most }), { signal }).then(
-				({ updates }) => take(updates),
-				() => {},
-			),
-		0,
-	);
+	const more = later(() => read().then(take, () => {}), 0);
 	// At most four times a second.
 	let due = 0;
 	on(

@@ -78,7 +78,8 @@ export function showEvents(route, { signal }) {
 			),
 			cell("act tight", [
 				event.state !== "sending" && again,
-				event.state !== "sending" && button("Drop…", () => drop([event]), "small quiet change", { name: "Drop " + name }),
+				event.state !== "sending" &&
+					button("Drop…", () => drop([event]), "small quiet change", { name: "Drop " + name }),
 			]),
 		]);
 	}

@@ -186,7 +186,9 @@ function waiting(route, { signal }) {
 		return [again, drop];
 	}
 	function makeRow({ update, refused }) {
-		const again = button("Retry", () => retry([update], again), "small quiet change", { name: "Retry " + update.repository });
+		const again = button("Retry", () => retry([update], again), "small quiet change", {
+			name: "Retry " + update.repository,
+		});
 		return row([
 			cell("name", repositoryLink(update)),
 			cell("", commit(update)),
@@ -262,12 +264,7 @@ function waiting(route, { signal }) {
 			room,
 			!groups.length && h("div.panel", empty("Nothing waits", words("none_waits"))),
 			part("Waiting", waits, words("updates_order"), live),
-			part(
-				"Given up",
-				counts.dead,
-				(told ? "Eyes has been told. " : "") + words("given_up"),
-				dead,
-			),
+			part("Given up", counts.dead, (told ? "Eyes has been told. " : "") + words("given_up"), dead),
 			truncated && h("p.help", "The first " + number(LIMIT) + " are shown."),
 		);
 	}
