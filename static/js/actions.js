@@ -172,9 +172,7 @@ export function keyDialog() {
 		act: {
 			label: "Replace key",
 			async run() {
-				const answer = await made.check.ensure();
-				if (!answer) return refuse(made, "The key is missing");
-				if (answer.kind !== "ok" && answer.kind !== "warn") return refuse(made);
+				if (!(await made.use())) return false;
 				toast("The Eyes API key is replaced");
 				tell("changed");
 				return true;
@@ -282,8 +280,7 @@ export function testDialog({ server, name, commit = "" }) {
 			label: "Send",
 			async run() {
 				const sha = made.input.value.trim().toLowerCase();
-				if (!/^[0-9a-f]{40}$/.test(sha))
-					return refuse(made, "That is not a full SHA", words("sha_like"));
+				if (!/^[0-9a-f]{40}$/.test(sha)) return refuse(made, "That is not a full SHA", words("sha_like"));
 				made.edge("");
 				made.verdict.clear();
 				const begun = now() - 1000;

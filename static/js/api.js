@@ -1,11 +1,13 @@
 // Requests to the daemon. A 401 opens the sign-in dialog and repeats the request that was interrupted.
-import { learnClock } from "./format.js";
+import { learnClock, time } from "./format.js";
 import { sessionToken } from "./state.js";
 
 export class ApiError extends Error {
-	constructor(status, error) {
+	/* after: seconds until it may be asked again; the hint then names the time. */
+	constructor(status, error, after) {
 		super(error.message || "eyes-scm answered with HTTP " + status);
 		Object.assign(this, { code: "" }, error, { status }); // hop, hint, field, trace, certificate
+		if (after) this.hint = error.hint?.replace(/in (\d+ s|one minute)/, "at " + time(Date.now() + after * 1000));
 	}
 }
 export const unreachable = (error) => error instanceof ApiError && error.code === "conn_lost";
@@ -63,7 +65,7 @@ export async function api(method, path, body, { signal, open } = {}) {
 			if (used === sessionToken()) await askAgain(); // else somebody signed in meanwhile
 			continue;
 		}
-		throw new ApiError(response.status, data?.error || {});
+		throw new ApiError(response.status, data?.error || {}, response.headers.get("Retry-After"));
 	}
 }
 export const get = (path, options) => api("GET", path, undefined, options);

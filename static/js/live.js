@@ -1,7 +1,7 @@
 // The event stream, read with fetch because it needs the session's header, and what to do when it breaks.
 //   off ─ start ─▶ connecting ─ first bytes ─▶ live ─ silence, end, error ─▶ reconnecting ─ 3 s ─▶ lost ─▶ … live
-import { words } from "./dom.js";
 import { api, get, headers, unreachable } from "./api.js";
+import { words } from "./dom.js";
 import { count, time } from "./format.js";
 import { sessionToken, state, tell } from "./state.js";
 import { banner } from "./notices.js";
@@ -128,19 +128,17 @@ function hello(data) {
 	if (was || data.resumed === false) {
 		tell("refresh");
 		changes = 0;
-		if (lost)
-			setTimeout(
-				() =>
-					!updated &&
-					state.link === "live" &&
-					banner(
-						"ok",
-						"Connected again.",
-						changes ? count(changes, "change") + " came in meanwhile." : words("up_to_date"),
-					),
-				300,
+		const later = (ms, fn) => setTimeout(() => state.link === "live" && !updated && fn(), ms);
+		if (lost) {
+			later(300, () =>
+				banner(
+					"ok",
+					"Connected again.",
+					changes ? count(changes, "change") + " came in meanwhile." : words("up_to_date"),
+				),
 			);
-		if (lost) setTimeout(() => state.link === "live" && !updated && banner(""), 3300);
+			later(3300, () => banner(""));
+		}
 	}
 	checkBuild();
 }

@@ -2,9 +2,10 @@
 import { api, get, onSessionEnded, post, query } from "./api.js";
 import { h, words } from "./dom.js";
 import { count, date, host } from "./format.js";
-import { button, secretField } from "./components.js";
+import { button, field, secretField } from "./components.js";
 import { dialog } from "./dialogs.js";
 import { liveCheck, refuse } from "./checks.js";
+import { explain } from "./copy.js";
 import { forget, memory, legOf, on, sessionToken, setLeg, setSessionToken, state, tell } from "./state.js";
 import { noteUnreachable, startLive, stopLive } from "./live.js";
 import { go } from "./router.js";
@@ -75,7 +76,6 @@ export async function signOut() {
 	go("#/sign-in");
 }
 function leave() {
-	stopLive();
 	setSessionToken("");
 	forget();
 	Object.assign(state, { account: null, status: null });
@@ -99,91 +99,142 @@ export function accountAnswer(account) {
 			["Team", account.team && h("code", account.team)],
 			["Purpose", account.purpose],
 			["Permissions", account.permissions?.join(", ")],
-			["Team admin", "Eyes does not tell. Make sure of it in Admin, Users"],
+			["Team admin", words("team_admin")],
 			["Expires", expiry(account)],
 		],
 		todo: soonGone && words("key_ends"),
 	};
 }
 
-async function makeSession(key, setupCode, signal) {
-	const made = await post("session", { key, setup_code: setupCode || undefined }, { open: true, signal });
+async function makeSession(key, signal) {
+	const made = await post("session", { key, setup_code: memory.code }, { open: true, signal });
+	memory.key = memory.code = "";
 	setSessionToken(made.token);
 	state.account = made.account;
-	if (state.start) state.start.account = true;
+	Object.assign(state.start, { account: true, team: made.account.team });
 	tell("session");
 	startLive();
 	await loadStatus();
 	return made.account;
 }
 
+/* The field of the setup code, where the first sign-in needs one; what is typed stays until then. */
+export function codeField() {
+	if (!state.start.setup_code || state.start.account) return null;
+	const made = field({
+		label: "Setup code",
+		help: words("setup_code"),
+		placeholder: "XXXX-XXXX",
+		value: memory.code,
+		mono: true,
+		name: "setup_code",
+	});
+	made.input.addEventListener("input", () => {
+		memory.code = made.input.value.trim();
+		made.edge("");
+		made.verdict.clear();
+	});
+	return made;
+}
+/* Whether it is missing; if so, says it. */
+export const codeMissing = (code) => code && !memory.code && !refuse(code, "The setup code is missing");
+
+const LATER = { kind: "idle", title: words("code_first"), where: "", todo: "", trace: null };
+/* A live check of what is asked together with the setup code (code null: without), which has its own verdict. */
+export function checkWith(code, made, look, options) {
+	const check = liveCheck(made, async (value, signal) => (code && !memory.code ? { ...LATER } : look(value, signal)), {
+		...options,
+		onanswer(answer) {
+			if (code && answer.code === "setup_code") {
+				code.edge("bad");
+				code.verdict.show({ ...answer, where: "" });
+				made.edge("");
+				Object.assign(answer, LATER);
+			}
+			options.onanswer(answer);
+		},
+	});
+	code?.input.addEventListener("input", check.reset);
+	code?.input.addEventListener("change", () => check.ensure());
+	return check;
+}
+export const good = (answer) => answer?.kind === "ok" || answer?.kind === "warn";
+
 /*
- * The field of the key with its live check, which signs in, or replaces the key when replace is set.
- * options: help, code (the field of the setup code), onenter, onanswer.
+ * The field of the key with its live check, which signs in; with replace and a session it only asks whose key it is, and
+ * use() replaces the stored one.
+ * options: help, code (the field of the setup code), onenter, ondone (there is a session).
  */
-export function keyField({ help, code, replace, onenter, ondone } = {}) {
+export function keyField({ help, code, replace, onenter, ondone }) {
+	const replaces = () => replace && sessionToken();
 	const made = secretField({
 		label: "Eyes API key",
 		help,
 		placeholder: "Paste the key",
 		autocomplete: "current-password",
 		name: "key",
-		value: memory.key,
+		value: replaces() ? "" : memory.key,
 	});
-	const eyes = state.start?.configured?.eyes_url?.value || state.account?.origin;
-	const check = liveCheck(
+	const check = checkWith(
+		code,
 		made,
 		async (key, signal) => {
-			memory.key = key;
-			if (code && !code.input.value.trim()) return { kind: "idle", title: "Not checked yet: the setup code comes first" };
-			let account;
-			if (replace && sessionToken()) {
-				account = await api("PUT", "account", { key }, { signal });
-				state.account = account;
-				await loadStatus();
-			} else account = await makeSession(key, code?.input.value.trim(), signal);
-			return accountAnswer(account);
+			if (!replaces()) {
+				memory.key = key;
+				return accountAnswer(await makeSession(key, signal));
+			}
+			const found = await post("account/check", { key }, { signal }),
+				answer = { ...accountAnswer(found), found, at: performance.now() };
+			return found.other_team
+				? { ...answer, kind: "warn", title: "A key of another team: " + found.team, todo: words("other_team") }
+				: { ...answer, todo: answer.todo || words("key_checked") };
 		},
 		{
-			checking: "Asking " + (eyes ? host(eyes) : "Eyes") + " whose key this is…",
+			checking: "Asking " + host(state.start.configured?.eyes_url?.value || "Eyes") + " whose key this is…",
 			onenter,
-			onchange: () => {
-				memory.key = made.input.value.trim();
+			onchange() {
+				if (!replaces()) memory.key = made.input.value.trim();
 				setLeg("eyes");
 			},
 			onchecking: () => setLeg("eyes", "spin", "checking"),
 			onanswer(answer) {
-				const good = answer.kind === "ok" || answer.kind === "warn";
-				if (good) memory.key = "";
-				if (answer.code === "setup_code" && code) {
-					made.edge("");
-					code.edge("bad");
-					code.verdict.show({ kind: "bad", title: answer.title, todo: answer.todo });
-					Object.assign(answer, {
-						kind: "idle",
-						title: "Not checked yet: the setup code comes first",
-						where: "",
-						todo: "",
-						trace: null,
-					});
-				} else if (!good && answer.code && answer.code !== "key_unknown" && answer.code !== "key_rate")
+				if (answer.kind === "bad" && answer.code && answer.code !== "key_unknown")
 					answer.actions = [button("Check again", () => check.again(), "small")];
-				legOf("eyes", good ? { kind: "ok" } : answer, ["Key accepted", "", "Key refused"]);
+				legOf("eyes", good(answer) ? { kind: "ok" } : answer, ["Key accepted", "", "Key refused"]);
 				if (answer.code === "key_rate") {
 					made.input.value = memory.key = "";
 					made.refresh();
 				}
-				if (good) ondone?.();
+				if (good(answer) && !answer.found) ondone?.();
 			},
 		},
 	);
-	code?.input.addEventListener("input", () => {
-		code.edge("");
-		code.verdict.clear();
-		check.reset();
-	});
-	code?.input.addEventListener("change", () => check.ensure());
-	return { ...made, check };
+
+	/* What the button below the field does. Resolves to whether there is a session with a key that is in use. */
+	async function use() {
+		const answer = await check.ensure(),
+			found = answer?.found,
+			key = check.value();
+		if (!answer) return refuse(made, "The key is missing", words("copy_key"));
+		// A warning that came up with the press has not been read.
+		if (!good(answer) || (found?.other_team && performance.now() - answer.at < 1000)) {
+			(answer.code === "setup_code" ? code : made).input.focus();
+			return false;
+		}
+		if (!found) return true;
+		try {
+			if (found.other_team) stopLive();
+			state.account = await api("PUT", "account", { key });
+			await (found.other_team ? makeSession(key) : loadStatus());
+			return true;
+		} catch (error) {
+			made.verdict.show({ kind: "bad", ...explain(error) });
+			return false;
+		} finally {
+			startLive();
+		}
+	}
+	return { ...made, check, use };
 }
 
 /* ---- the session ended in mid-work ---- */
@@ -192,6 +243,7 @@ let asking = null;
 onSessionEnded(
 	() =>
 		(asking ||= new Promise((resolve, reject) => {
+			stopLive(); // what it says stands below the dialog, and cannot be pressed
 			const made = keyField({
 				help: state.account?.team ? "A key of team " + state.account.team + "." : "A key of this account’s team.",
 				ondone: () => setTimeout(() => box.close(true)),
@@ -200,15 +252,8 @@ onSessionEnded(
 				title: "Sign in again",
 				cancel: "Leave",
 				focus: made.input,
-				body: [h("p.lead", "Your session ended. What you typed is still here."), made.element],
-				act: {
-					label: "Continue",
-					async run() {
-						const answer = await made.check.ensure();
-						if (!answer) refuse(made, "The key is missing");
-						return Boolean(answer && (answer.kind === "ok" || answer.kind === "warn"));
-					},
-				},
+				body: [h("p.lead", words("ended")), made.element],
+				act: { label: "Continue", run: made.use },
 				onclose(done) {
 					asking = null;
 					if (done) return resolve();

@@ -4,18 +4,19 @@ import { h, part, words } from "./dom.js";
 import { cleanUrl, span } from "./format.js";
 import { draft, keep, legOf, memory, setLeg, state, tell } from "./state.js";
 import { field } from "./components.js";
-import { liveCheck, refuse } from "./checks.js";
+import { refuse } from "./checks.js";
+import { explain } from "./copy.js";
 import { wizardFoot } from "./frame.js";
-import { loadStart } from "./session.js";
+import { checkWith, codeField, codeMissing, good, loadStart } from "./session.js";
 import { go } from "./router.js";
 
 /* The daemon starts anew with what it was told; for a moment it answers as before, or not at all. */
-async function started(signal) {
+async function started() {
 	for (let tries = 0; ; tries++) {
 		await loadStart().catch((error) => {
 			if (tries > 40) throw error;
 		});
-		if (signal.aborted || tries > 40) return;
+		if (tries > 40) return;
 		if (state.start.configured?.eyes_url && state.start.configured?.organization) return;
 		await new Promise((resolve) => setTimeout(resolve, 250));
 	}
@@ -27,7 +28,7 @@ export function show() {
 	const from = (known, help) => (fixed(known) ? "Set in " + known.source + ", so it cannot be changed here." : help);
 	const address = field({
 		label: "Eyes server URL",
-		help: from(url, "Where you open the Test Manager."),
+		help: from(url, words("eyes_url")),
 		value: url?.value || draft.eyesUrl,
 		placeholder: "https://eyes.applitools.com",
 		mono: true,
@@ -36,7 +37,7 @@ export function show() {
 	});
 	const id = field({
 		label: "Organization ID",
-		help: from(organization, "In Eyes: Admin, Account, field ID."),
+		help: from(organization, words("id_help")),
 		value: organization?.value || draft.organization,
 		mono: true,
 		disabled: fixed(organization),
@@ -44,52 +45,62 @@ export function show() {
 	});
 	keep({ withEyes: true });
 
-	// Both are checked by reaching the server, so the check belongs to the second field and starts again with the first.
-	const check = liveCheck(
-		id,
+	const code = codeField(),
+		tellEyes = (more, signal) =>
+			api(
+				"PUT",
+				"configuration",
+				{ eyes_url: check.value(), organization: id.input.value.trim(), setup_code: memory.code, ...more },
+				{ open: true, signal },
+			);
+	const check = checkWith(
+		code,
+		address,
 		async (value, signal) => {
-			const eyes = cleanUrl(address.input.value);
-			if (!eyes) return { kind: "idle", title: "Not checked yet: the URL comes first" };
 			const begun = performance.now();
-			await api("PUT", "configuration", { eyes_url: eyes, organization: value }, { open: true, signal });
-			memory.machine = null;
-			await started(signal);
-			tell("steps");
+			await tellEyes({ check: true }, signal);
 			return { kind: "ok", title: "Reached in " + span(performance.now() - begun) };
 		},
 		{
-			checking: () => "Looking for " + cleanUrl(address.input.value) + "…",
+			clean: cleanUrl,
+			checking: (value) => "Looking for " + value + "…",
 			onchange: () => setLeg("eyes"),
 			onchecking: () => setLeg("eyes", "spin", "checking"),
-			onenter: next,
-			onanswer(answer) {
-				if (answer.error?.field === "eyes_url") address.edge("bad");
-				legOf("eyes", answer, ["Reached", "", "Not reached"]);
-			},
+			onenter: () => id.input.focus(),
+			onanswer: (answer) => legOf("eyes", answer, ["Reached", "", "Not reached"]),
 		},
 	);
-	address.input.addEventListener("input", () => {
-		keep({ eyesUrl: address.input.value.trim() });
-		address.edge("");
-		address.verdict.clear();
-		check.reset();
-	});
-	address.input.addEventListener("change", () => {
-		address.input.value = cleanUrl(address.input.value);
-		if (id.input.value) check.ensure();
-	});
-	id.input.addEventListener("input", () => keep({ organization: id.input.value.trim() }));
+	for (const made of [address, id])
+		made.input.addEventListener("input", () => {
+			keep({ eyesUrl: address.input.value.trim(), organization: id.input.value.trim() });
+			if (made === id) clear();
+		});
+	id.input.addEventListener("keydown", (event) => event.key === "Enter" && next());
+	const clear = () => {
+		id.edge("");
+		id.verdict.clear();
+	};
 
 	async function next() {
-		if (!address.input.value.trim()) return refuse(address, "The URL is missing", words("eyes_help"));
-		if (!id.input.value.trim())
-			return refuse(id, "The organization ID is missing", "It is in Eyes under Admin, Account, in the field ID.");
+		if (codeMissing(code)) return;
+		if (!check.value()) return refuse(address, "The URL is missing", words("eyes_help"));
+		if (!id.input.value.trim()) return refuse(id, "The organization ID is missing", words("id_help"));
 		const answer = await check.ensure();
-		if (answer?.kind === "ok") go("#/setup/source");
-		else (answer?.error?.field === "organization" ? id : address).input.focus();
+		if (!good(answer)) return (answer?.code === "setup_code" ? code : address).input.focus();
+		try {
+			id.verdict.show({ kind: "checking", title: words("starts") });
+			await tellEyes();
+			memory.machine = null;
+			await started();
+			tell("steps");
+			go("#/setup/source");
+		} catch (error) {
+			const why = explain(error);
+			refuse(id, why.title, why.todo);
+		}
 	}
 	wizardFoot({ next: { run: next } });
 	return {
-		nodes: part("eyes", [address.element, id.element]),
+		nodes: part("eyes", [code?.element, address.element, id.element]),
 	};
 }

@@ -1,14 +1,11 @@
 // Step 2, and signing in later: the Eyes API key, checked live.
 import { h, outside, part, words } from "./dom.js";
 import { state, sessionToken } from "./state.js";
-import { field, verdict } from "./components.js";
-import { refuse } from "./checks.js";
+import { verdict } from "./components.js";
 import { wizardFoot } from "./frame.js";
-import { accountAnswer, keyField } from "./session.js";
+import { accountAnswer, codeField, codeMissing, keyField } from "./session.js";
 import { go, replace } from "./router.js";
 import { host } from "./format.js";
-
-const good = (answer) => answer && (answer.kind === "ok" || answer.kind === "warn");
 
 function parts(...nodes) {
 	const url = state.start.configured?.eyes_url?.value;
@@ -30,10 +27,9 @@ function signIn(route) {
 	const form = h(
 		"form.stack",
 		{
-			async onsubmit(event) {
+			onsubmit(event) {
 				event.preventDefault();
-				if (!good(await made.check.ensure()))
-					refuse(made, made.check.value() ? "" : "The key is missing", "Paste the whole key.");
+				made.use();
 			},
 		},
 		made.element,
@@ -46,23 +42,9 @@ function signIn(route) {
 }
 
 function step() {
-	const signedIn = Boolean(sessionToken() && state.account);
-	const code =
-		state.start.setup_code && !state.start.account
-			? field({
-					label: "Setup code",
-					help: "In the log of eyes-scm, or run: eyes-scm setup-code",
-					placeholder: "XXXX-XXXX",
-					mono: true,
-					name: "setup_code",
-				})
-			: null;
-	const made = keyField({
-		code,
-		replace: signedIn,
-		onenter: next,
-		help: signedIn ? words("key_stored") : words("key_help"),
-	});
+	const signedIn = Boolean(sessionToken() && state.account),
+		code = codeField();
+	const made = keyField({ code, replace: true, onenter: next, help: words(signedIn ? "key_stored" : "key_help") });
 	const known = verdict();
 	if (signedIn && !made.input.value) {
 		known.show(accountAnswer(state.account));
@@ -71,11 +53,7 @@ function step() {
 
 	async function next() {
 		if (!made.check.value() && sessionToken() && state.account) return go("#/setup/server");
-		if (code && !code.input.value.trim()) return refuse(code, "The setup code is missing", words("setup_code"));
-		if (!made.check.value()) return refuse(made, "The key is missing", "Copy it from Admin, API Keys.");
-		const answer = await made.check.ensure();
-		if (good(answer)) go("#/setup/server");
-		else if (answer?.kind === "bad") made.input.focus();
+		if (!codeMissing(code) && (await made.use())) go("#/setup/server");
 	}
 	wizardFoot({ back: "#/setup/source", next: { run: next } });
 	return {

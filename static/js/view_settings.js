@@ -61,7 +61,7 @@ export function show(route, { signal }) {
 								h("br"),
 								server.state === "failing"
 									? h("span.t-bad", server.message)
-									: [at.word, server.last_contact ? ", last contact " + ago(server.last_contact) : ""].join(""),
+									: at.word + (server.last_contact ? ", last contact " + ago(server.last_contact) : ""),
 								certificate && [h("br"), "Certificate valid until " + date(certificate)],
 							),
 							menu(
@@ -112,14 +112,14 @@ export function show(route, { signal }) {
 				made.body,
 				all.map((one) =>
 					row([
-						cell("name", h("span", { title: one.agent }, browser(one.agent))),
+						cell("name", h("span", { title: one.agent }, browser(one.agent)), one.user && h("div.help", one.user)),
 						cell("mono", one.address),
 						cell("time", stamp(one.started)),
 						cell("time", stamp(one.last_used)),
 						cell(
 							"st act tight",
 							one.current
-								? h("span.ink2", "this browser")
+								? h("span.ink2", "this tab")
 								: button(
 										"End",
 										async () => {
@@ -151,7 +151,9 @@ export function show(route, { signal }) {
 							cell("name", h("code", one.name), one.help && h("div.help", one.help)),
 							cell(
 								"full",
-								one.value === "" || one.value === null ? h("span.dim", "not set") : h("code", String(one.value)),
+								one.value === "" || one.value === null
+									? h("span.dim", "not set")
+									: h("code", String(one.value)),
 								one.default !== undefined &&
 									one.default !== one.value &&
 									h("span.dim", " default " + one.default),
@@ -165,16 +167,12 @@ export function show(route, { signal }) {
 			fill(settings, made.element);
 		},
 	);
-	on(
-		"status",
-		() => {
-			drawAccount();
-			drawServers();
-		},
-		signal,
-	);
-	drawAccount();
-	drawServers();
+	const draw = () => {
+		drawAccount();
+		drawServers();
+	};
+	on("status", draw, signal);
+	draw();
 	return {
 		title: "Settings",
 		nodes: [
@@ -185,7 +183,7 @@ export function show(route, { signal }) {
 					const at = event.currentTarget;
 					download("diagnosis", "eyes-scm-diagnosis.json").catch(complain);
 					at.blur();
-					toast("No keys, tokens or secrets are in it");
+					toast(words("no_secrets"));
 				}),
 			),
 			h(
@@ -193,7 +191,11 @@ export function show(route, { signal }) {
 				panel("Eyes account", button("Replace key…", keyDialog, "small quiet change"), account),
 				panel(
 					"Servers",
-					h("a.btn.small.quiet", { href: "#/setup/server", onclick: () => keep({ adding: true }) }, "Add a new server"),
+					h(
+						"a.btn.small.quiet",
+						{ href: "#/setup/server", onclick: () => keep({ adding: true }) },
+						"Add a new server",
+					),
 					servers,
 				),
 			),

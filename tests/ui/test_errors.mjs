@@ -22,7 +22,26 @@ export default (test) => {
 		const said = await explained(page, { what: "lacks", where: "permissions", todo: "Tick all four permissions" });
 		for (const missing of ["write", "merge"]) if (!said.includes(missing)) throw new Error(`"${said}" does not name ${missing}`);
 		await screen(page, "error-key-permissions", t.wrong);
+		await giveAnswer(page, KEY, "k".repeat(5000));
+		await explained(page, { what: "That is too long to be a key", where: "", todo: "Copy it again" });
 		await giveKey(page, world);
+	});
+
+	test("five wrong keys: how many are left, and when the next one is taken", async (t) => {
+		const world = await t.world();
+		await world.start();
+		const page = await t.page(world);
+		await toKey(page);
+		for (const left of ["4 more tries before", "3 more tries before", "2 more tries before", "1 more try before", /The next try is at \d\d:\d\d:\d\d\./]) {
+			await giveAnswer(page, KEY, await world.secret("wrong"));
+			await until(async () => {
+				const said = await page.locator(".verdict").allInnerTexts();
+				return said.some((text) => (left instanceof RegExp ? left.test(text) : text.includes(left)));
+			}, "it says " + left);
+		}
+		await giveAnswer(page, KEY, world.key);
+		await explained(page, { what: "Five wrong keys from 127.0.0.1", where: "sign-in", todo: /The next one is accepted at \d\d:\d\d:\d\d\./ });
+		await screen(page, "error-key-rate", t.wrong);
 	});
 
 	test("Eyes cannot be reached: said where, and found again", async (t) => {
@@ -219,16 +238,41 @@ export default (test) => {
 		await next(page);
 		await verdict(page, "The URL is missing");
 		const [address, id] = ["Eyes server URL", "Organization ID"];
-		await fieldOf(page, address).fill("https://localhost:" + (await world.ask("free_port")));
-		await fieldOf(page, id).fill("org-1");
-		await next(page);
+		await giveAnswer(page, address, "https://localhost:" + (await world.ask("free_port")));
 		await explained(page, { what: "Nothing listens at localhost", where: "TCP", todo: "EYES_SERVER_URL" });
 		await screen(page, "error-eyes-server", t.wrong);
-		await fieldOf(page, address).fill(world.eyes);
+		await giveAnswer(page, address, world.eyes);
+		await verdict(page, "Reached in");
+		await next(page);
+		await verdict(page, "The organization ID is missing");
+		await fieldOf(page, id).fill("org-1");
 		await next(page);
 		await heading(page, "Choose the source control system");
 		await until(async () => /^Step 2 of 6/.test(await page.title()), "it is step 2 of 6");
 		await toKey(page);
+		await giveKey(page, world);
+	});
+
+	test("where is your Eyes? with the setup code, which the next step has already", async (t) => {
+		const world = await t.world({ EYES_SETUP_CODE: "always" });
+		await world.start({ daemon: { env: { EYES_SERVER_URL: null, EYES_ORG_ID: null } } });
+		const code = /[A-Z0-9]{4}-[A-Z0-9]{4}/.exec((await world.ask("cli", ["setup-code"])).out)[0];
+		const page = await t.page(world);
+		await heading(page, "Where is your Eyes?");
+		await giveAnswer(page, "Eyes server URL", world.eyes);
+		await verdict(page, "Not checked yet: the setup code comes first");
+		await next(page);
+		await verdict(page, "The setup code is missing");
+		await giveAnswer(page, "Setup code", "AAAA-AAAA");
+		await explained(page, { what: "That setup code is not right", where: "", todo: "setup-code" });
+		await screen(page, "wizard-eyes-setup-code", t.wrong);
+		await giveAnswer(page, "Setup code", code.replace("-", "").toLowerCase());
+		await verdict(page, "Reached in");
+		await giveAnswer(page, "Organization ID", "org-1");
+		await next(page);
+		await toKey(page);
+		if ((await fieldOf(page, "Setup code").inputValue()) !== code.replace("-", "").toLowerCase()) throw new Error("the code is not kept");
+		if ((await page.evaluate(() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }]))).includes(code.slice(5).toLowerCase())) throw new Error("the code is in the browser's storage");
 		await giveKey(page, world);
 	});
 

@@ -1,5 +1,5 @@
 // What happens around the work: reload, back, other browsers, an ended session, a restarted daemon, no mouse.
-import { fieldOf, gone, heading, next, press, screen, see, until, verdict } from "./page.mjs";
+import { button, explained, fieldOf, gone, heading, next, press, screen, see, until, verdict } from "./page.mjs";
 import { addByName, choose, goTo, KEY, list, LISTING_TOKEN, save, signIn, toggle, TOKEN, toKey, toToken, URL } from "./steps.mjs";
 
 const back = (page) => page.getByRole("link", { name: "Back" }).click();
@@ -131,6 +131,122 @@ export default (test) => {
 		await dialog.getByRole("button", { name: "Continue" }).click();
 		await heading(page, "SHOP/web-shop is enabled");
 	});
+
+	test("two tabs of one browser, each signed in for itself", async (t) => {
+		const world = await t.world();
+		await world.startEnabled();
+		const context = await t.context(world);
+		const [one, two] = [await context.newPage(), await context.newPage()];
+		for (const page of [one, two]) {
+			await page.goto(world.url + "/");
+			await signIn(page, world);
+			await heading(page, "Everything works");
+			await see(page, "Live");
+		}
+		for (const page of [one, two, one]) {
+			for (const [name, title] of [["settings", "Settings"], ["overview", "Everything works"]]) {
+				await page.evaluate((to) => (location.hash = "#/" + to), name);
+				await heading(page, title);
+			}
+			if (await page.getByRole("dialog").count()) throw new Error("a tab was thrown out");
+		}
+		await one.evaluate(() => (location.hash = "#/settings"));
+		await see(one, "this tab");
+		if ((await button(one, /^End the session from/).count()) !== 1) throw new Error("there are not two sessions");
+		await one.reload();
+		await see(one, "this tab");
+		await press(one, "Account");
+		await one.getByRole("menuitem", { name: "Sign out" }).click();
+		await heading(one, "Sign in");
+		await two.evaluate(() => (location.hash = "#/audit"));
+		await see(two, "eyes@example.com");
+		await two.reload();
+		await heading(two, "Audit trail");
+		await see(two, "Live");
+	});
+
+	test("Replace key: looked at first, replaced when the button is pressed", async (t) => {
+		const world = await t.world();
+		await world.startEnabled();
+		const [mate, stranger] = [await world.secret("mate"), await world.secret("stranger")];
+		await world.ask("eyes.allow", [mate], { user: "mate@example.com" });
+		await world.ask("eyes.allow", [stranger], { teamId: "team-2", user: "stranger@example.com" });
+		const user = async () => (await world.ask("get", ["account"])).user;
+		const page = await t.page(world);
+		await signIn(page, world);
+		await heading(page, "Everything works");
+		await page.evaluate(() => (location.hash = "#/settings"));
+		const dialog = page.getByRole("dialog", { name: "Replace the Eyes API key" });
+		const paste = async (key) => {
+			await press(page, "Replace key…");
+			await dialog.getByLabel(KEY, { exact: true }).fill(key);
+			await page.keyboard.press("Tab");
+		};
+		await paste(mate);
+		await verdict(page, "It is only checked so far");
+		await dialog.getByRole("button", { name: "Cancel" }).click();
+		await dialog.waitFor({ state: "detached" });
+		if ((await user()) !== "eyes@example.com") throw new Error("looking at a key replaced it");
+
+		await paste(await world.secret("unknown"));
+		await explained(page, { what: "Eyes does not know this key", where: /401/, todo: /API Keys/ });
+		await dialog.getByRole("button", { name: "Cancel" }).click();
+
+		await paste(mate);
+		await verdict(page, "mate@example.com");
+		await dialog.getByRole("button", { name: "Replace key" }).click();
+		await see(page, "The Eyes API key is replaced");
+		await see(page, "mate@example.com, team team-1");
+		if ((await user()) !== "mate@example.com") throw new Error("the button did not replace the key");
+
+		// Of another team: said before, also when the button is pressed at once.
+		await press(page, "Replace key…");
+		await dialog.getByLabel(KEY, { exact: true }).fill(stranger);
+		await dialog.getByRole("button", { name: "Replace key" }).click();
+		await explained(page, { what: "A key of another team: team-2", where: "", todo: "ends all sessions" });
+		await until(() => dialog.locator("[aria-busy=true]").count().then((n) => n === 0), "the button is free again");
+		if ((await user()) !== "mate@example.com") throw new Error("it was replaced unread");
+		await screen(page, "dialog-other-team", t.wrong);
+		await new Promise((resolve) => setTimeout(resolve, 1100));
+		await dialog.getByRole("button", { name: "Replace key" }).click();
+		await see(page, "The Eyes API key is replaced");
+		await see(page, "stranger@example.com, team team-2");
+		await see(page, "this tab");
+		await see(page, "Live");
+		if (await button(page, /^End the session from/).count()) throw new Error("a session of the old team is left");
+		await page.evaluate(() => (location.hash = "#/setup/key"));
+		await verdict(page, "Key accepted");
+		await fieldOf(page, KEY).fill(mate);
+		await fieldOf(page, KEY).press("Tab");
+		await verdict(page, "A key of another team: team-1");
+		await page.getByRole("link", { name: "Back" }).click();
+		await heading(page, "Choose the source control system");
+		if ((await user()) !== "stranger@example.com") throw new Error("the wizard replaced it without Next");
+		await next(page);
+		await holds(page, KEY, "");
+	}, { slow: 2 });
+
+	test("what can be pressed is never below the sign-in dialog", async (t) => {
+		const world = await t.world();
+		await world.startEnabled();
+		const page = await t.page(world);
+		await signIn(page, world);
+		await see(page, "Live");
+		await endSessions(world);
+		const dialog = page.getByRole("dialog", { name: "Sign in again" });
+		await dialog.waitFor();
+		await world.ask("stop_daemon");
+		await new Promise((resolve) => setTimeout(resolve, 6000)); // longer than until a lost connection is told
+		if (await page.getByText("Try now").count()) throw new Error("Try now lies below the dialog");
+		await dialog.getByLabel(KEY, { exact: true }).fill(world.key);
+		await page.keyboard.press("Tab");
+		await verdict(page, "No connection to eyes-scm");
+		await world.startDaemon();
+		await press(page, "Check again");
+		await dialog.waitFor({ state: "detached" });
+		await see(page, "Live");
+		await heading(page, "Everything works");
+	}, { slow: 2 });
 
 	test("the daemon is restarted while the page is open: it reconnects", async (t) => {
 		const world = await t.world();
