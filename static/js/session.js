@@ -17,6 +17,11 @@ export async function loadStart() {
 
 let loading = null,
 	again = false;
+function takeStatus(status) {
+	state.status = status;
+	if (status.account?.configured) state.account = status.account;
+	tell("status");
+}
 /* One at a time; a wish that comes meanwhile is one more afterwards. */
 export function loadStatus() {
 	if (loading) {
@@ -24,11 +29,7 @@ export function loadStatus() {
 		return loading;
 	}
 	loading = get("status")
-		.then((status) => {
-			state.status = status;
-			if (status.account?.configured) state.account = status.account;
-			tell("status");
-		})
+		.then(takeStatus)
 		.catch((error) => {
 			noteUnreachable(error);
 			throw error;
@@ -114,7 +115,7 @@ async function makeSession(key, signal) {
 	Object.assign(state.start, { account: true, team: made.account.team });
 	tell("session");
 	startLive();
-	await loadStatus();
+	takeStatus(await get("status", { open: true })); // not loadStatus: that one may be waiting for this sign-in
 	return made.account;
 }
 
