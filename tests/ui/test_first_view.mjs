@@ -3,7 +3,7 @@ import { heading, see, until } from "./page.mjs";
 import { signIn } from "./steps.mjs";
 
 // Gzipped, in bytes: the page's budget. The page itself has its first screen in it twice: to be seen, and to come back to.
-const MOST = { "main.js": 40 * 1024, "app.css": 8 * 1024, "": 5.5 * 1024, all: 60 * 1024 };
+const MOST = { "main.js": 40 * 1024, "app.css": 8 * 1024, "": 6 * 1024, all: 60 * 1024 };
 // From the start of the navigation until the heading is painted: the goal is 100 ms on a quiet machine. Where others use the
 // processors too, it is seen in a page that has nothing but a word, loaded in between: three times that is allowed.
 const GOAL_MS = 100, LOADS = 5, ROUNDS = 4;
