@@ -64,7 +64,7 @@ void api_write_repository(
 
 struct filter {
 	uint32_t server; /* 0 = all */
-	char state[16], search[128];
+	char state[16], search[320];
 };
 
 static bool found(const struct filter *filter, const struct record_repo *record)
@@ -296,7 +296,7 @@ void api_repositories_list(struct web_request *request)
 
 	if (server == 0)
 		return;
-	if (!json_opt_string(&root, "search", 128, &search, &err)) {
+	if (!json_opt_string(&root, "search", 320, &search, &err)) {
 		web_reply_err(request, 400, &err, NULL);
 		return;
 	}

@@ -202,7 +202,7 @@ void api_updates(struct web_request *request)
 {
 	uint64_t limit, after;
 	struct json_writer w;
-	char search[128];
+	char search[320];
 	struct buf body;
 
 	if (!web_query_number(request, "limit", 1, 1000, 100, &limit) ||

@@ -251,7 +251,7 @@ static bool has(const char *text, const char *part)
 }
 
 struct match {
-	char search[128], show[16], project[136];
+	char search[320], show[16], project[136];
 	uint32_t server;
 	struct records *records;
 };

@@ -89,7 +89,7 @@ class Frame(WebTest):
                                   {**wanted, "token": "t" * 5000}, {**wanted, "token": 1}, {**wanted, "repositories": "PRJ/web"}, {**wanted, "repositories": [1]},
                                   {**wanted, "repositories": ["x" * 300]}, {**wanted, "repositories": ["P/r"] * 5001}, {**wanted, "server": True}),
             "POST listings": ({"token": ""}, {"token": 1}, {"token": "a\u00e9"}, {"server": []}),
-            "POST repositories/list": ({"token": ""}, {"search": 1}, {"search": "x" * 200}),
+            "POST repositories/list": ({"token": ""}, {"search": 1}, {"search": "x" * 400}),
             "POST repositories/enable": ({}, wanted | {"token": " "}, wanted | {"async": 1}, wanted | {"repositories": []}, wanted | {"repositories": {}}),
             "POST repositories/token": ({}, wanted | {"token": None}, wanted | {"async": "yes"}),
             "POST repositories/disable": ({}, {"repositories": []}, {"repositories": [None]}, {"repositories": ["PRJ/web"], "async": 0}),
@@ -110,7 +110,7 @@ class Frame(WebTest):
                     self.assertTrue(reply.code and reply.error["message"])
         for path in ("repositories?limit=0", "repositories?limit=x", "repositories?limit=-1", "repositories?limit=1&after=x", "queue?limit=10001", "queue?state=x",
                      "updates?limit=0", "updates?limit=", "updates?after=-1", "audit?limit=1001", "audit?limit=99999999999999999999999",
-                     "repositories?search=" + "x" * 300, "repositories?state=xyz", "repositories?search=%zz"):
+                     "repositories?search=" + "x" * 400, "repositories?state=xyz", "repositories?search=%zz"):
             with self.subTest(path=path[:40]):
                 self.assertEqual(browser.api("GET", path, expect=400).error.get("field", "-"), re.findall(r"[?&](\w+)=", path)[-1])
         for method, path in (("GET", "jobs/1"), ("GET", "jobs/x"), ("GET", "jobs/99999999999999999999999"), ("GET", "listings/0"), ("GET", "listings/7"),
@@ -396,7 +396,7 @@ class Repositories(WebTest):
             reading.set()
             prober.join()
         self.assertLess(slowest[0], 0.5 * SLOW, "the daemon stays responsive")
-        for query in ("limit=0", "limit=1001", "offset=-1", "show=some", "search=" + "x" * 200):
+        for query in ("limit=0", "limit=1001", "offset=-1", "show=some", "search=" + "x" * 400):
             browser.api("GET", f"listings/{number}?{query}", expect=400)
 
     def test_listing_with_and_without_a_token(self):

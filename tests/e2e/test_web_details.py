@@ -146,6 +146,20 @@ class Figures(WebTest):
         for again in range(2):
             figures = browser.get("status")["figures"]
             took = [update["ms"] for update in browser.get("updates")["updates"]]
+    def test_names_as_long_as_they_may_be(self):
+        """128 characters each: their pages are found by the whole name."""
+        long = "P" * 60 + "/" + "long-name-" * 12 + "12345678"
+        world, browser = self.signed_in(repositories=("PRJ/web", long), enable=True)
+        self.assertEqual([row["slug"] for row in browser.get("repositories?search=" + long)["repositories"]], [long.split("/")[1]])
+        self.assertEqual(browser.get("updates?search=" + long)["updates"], [])
+        self.assertEqual(browser.get("updates?search=" + "x" * 319)["updates"], [])
+        browser.api("GET", "updates?search=" + "x" * 320, expect=400)
+        number = browser.post("listings", {"token": world.token}, 202).json["listing"]
+        wait_for(lambda: browser.get(f"listings/{number}")["state"] == "done", "it is read")
+        self.assertEqual(browser.get(f"listings/{number}?search={long}")["total"], 1)
+        found = browser.post("repositories/list", {"token": world.token, "search": long.split("/")[1]}).json["repositories"]
+        self.assertEqual([row["project"] for row in found], [long.split("/")[0]])
+
             self.assertEqual((figures["delivered_today"], figures["of"]), (3, 3))
             self.assertTrue(sorted(took)[1] <= figures["p50_ms"] <= sorted(took)[1] * 1.07, (took, figures))
             self.assertTrue(max(took) <= figures["p99_ms"] <= max(took) * 1.07, (took, figures))
