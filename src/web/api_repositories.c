@@ -80,26 +80,57 @@ static bool found(const struct filter *filter, const struct record_repo *record)
 	       strcasestr(record->name, filter->search) != NULL;
 }
 
-static bool wanted(const struct filter *filter, const struct record_repo *record)
+static uint64_t troubled(struct hooks *hooks)
 {
-	return (filter->state[0] == '\0' ||
-	           strcmp(filter->state, state_names[record->state]) == 0) &&
-	       found(filter, record);
+	return hooks == NULL ? 0
+	                     : hooks_count(hooks, HOOK_FAILING) + hooks_count(hooks, HOOK_BROKEN) +
+	                           hooks_count(hooks, HOOK_CONFLICT);
+}
+
+/* No statuses are sent, or its events are in trouble. */
+static bool is_broken(struct hooks *hooks, const struct record_repo *record)
+{
+	struct record_hook row;
+
+	if (record->state != REPO_ENABLED || troubled(hooks) == 0)
+		return record->state == REPO_BLOCKED;
+	return hooks_get(hooks, record->id, &row) &&
+	       (row.state == HOOK_FAILING || row.state == HOOK_BROKEN ||
+	           row.state == HOOK_CONFLICT);
+}
+
+static bool wanted(
+    struct hooks *hooks, const struct filter *filter, const struct record_repo *record)
+{
+	const char *state = filter->state;
+
+	if (!found(filter, record))
+		return false;
+	if (strcmp(state, "broken") == 0)
+		return is_broken(hooks, record);
+	if (strcmp(state, "working") == 0)
+		return record->state == REPO_ENABLED && !is_broken(hooks, record);
+	return state[0] == '\0' || strcmp(state, state_names[record->state]) == 0;
 }
 
 /* How many each "state" would give of what is searched for. */
 static void write_counts(
-    struct records *records, struct json_writer *w, const struct filter *filter)
+    struct service *service, struct json_writer *w, const struct filter *filter)
 {
-	int64_t counts[REPO_BLOCKED + 1] = {0}, all = 0;
+	struct records *records = service->parts.records;
+	struct hooks *hooks = service->parts.hooks;
+	int64_t counts[REPO_BLOCKED + 1] = {0}, all = 0, broken = 0;
 	struct record_repo record = {0};
 
-	if (filter->server == 0 && filter->search[0] == '\0') {
+	if (filter->server == 0 && filter->search[0] == '\0' && troubled(hooks) == 0) {
 		for (enum repo_state state = REPO_DISABLED; state <= REPO_BLOCKED; state++)
 			counts[state] = (int64_t)records_repo_count(records, state);
+		broken = counts[REPO_BLOCKED];
 	} else {
-		while (records_next_repo(records, record.id, &record))
+		while (records_next_repo(records, record.id, &record)) {
 			counts[record.state] += found(filter, &record);
+			broken += found(filter, &record) && is_broken(hooks, &record);
+		}
 	}
 	for (enum repo_state state = REPO_DISABLED; state <= REPO_BLOCKED; state++)
 		all += counts[state];
@@ -107,12 +138,14 @@ static void write_counts(
 	json_write_int(w, "all", all);
 	for (enum repo_state state = REPO_DISABLED; state <= REPO_BLOCKED; state++)
 		json_write_int(w, state_names[state], counts[state]);
+	json_write_int(w, "broken", broken);
 	json_close_object(w);
 }
 
 static bool read_filter(struct web_request *request, struct filter *filter)
 {
-	static const char *const states[] = {"enabled", "disabled", "blocked", NULL};
+	static const char *const states[] = {
+	    "enabled", "disabled", "blocked", "broken", "working", NULL};
 	const struct record_server *server;
 	struct err err = ERR_INIT;
 	char text[2048];
@@ -154,7 +187,7 @@ void api_repositories_get(struct web_request *request)
 	record.id = (uint32_t)after;
 	first = after == 0;
 	while (records_next_repo(request->service->parts.records, record.id, &record)) {
-		if (!wanted(&filter, &record))
+		if (!wanted(request->service->parts.hooks, &filter, &record))
 			continue;
 		if (count == limit) {
 			more = true;
@@ -170,7 +203,7 @@ void api_repositories_get(struct web_request *request)
 	else
 		json_write_null(&w, "next");
 	if (first)
-		write_counts(request->service->parts.records, &w, &filter);
+		write_counts(request->service, &w, &filter);
 	json_close_object(&w);
 	web_reply_json(request, 200, &body);
 	buf_free(&body);

@@ -103,13 +103,33 @@ class Rows(WebTest):
     def test_counts(self):
         world, browser = self.signed_in(repositories=("PRJ/web", "PRJ/api", "PRJ/app"), enable=True)
         browser.post("repositories/disable", {"repositories": ["PRJ/app"]})
-        counts = {"all": 3, "enabled": 2, "blocked": 0, "disabled": 1}
+        counts = {"all": 3, "enabled": 2, "blocked": 0, "disabled": 1, "broken": 0}
         self.assertEqual(browser.get("repositories")["counts"], counts)
         self.assertEqual(browser.get("repositories?state=disabled")["counts"], counts, "of what is searched for, whatever the state")
-        self.assertEqual(browser.get("repositories?search=ap")["counts"], {"all": 2, "enabled": 1, "blocked": 0, "disabled": 1})
+        self.assertEqual(browser.get("repositories?search=ap")["counts"], {"all": 2, "enabled": 1, "blocked": 0, "disabled": 1, "broken": 0})
         first = browser.get("repositories?limit=1")
         self.assertEqual(first["counts"], counts)
         self.assertNotIn("counts", browser.get(f"repositories?limit=1&after={first['next']}"))
+
+    def test_broken_are_those_whose_events_are_in_trouble_too(self):
+        world, browser = self.signed_in(repositories=("PRJ/web", "PRJ/api", "PRJ/app"), enable=True)
+
+        def of(state, more=""):
+            answer = browser.get(f"repositories?state={state}{more}")
+            return [row["slug"] for row in answer["repositories"]], answer["counts"]["broken"]
+        self.assertEqual((of("broken"), of("working")), (([], 0), (["web", "api", "app"], 0)))
+        world.eyes.fault("status", status=500, match={"path": "^/api/externals/"})
+        for _ in range(3):
+            world.bitbucket.push("PRJ/api")
+        wait_for(lambda: len([one for one in world.bitbucket.deliveries(repository="PRJ/api") if one["outcome"] == "failure"]) >= 3, "they failed")
+        browser.post("webhooks/check", {"repositories": ["PRJ/api"]}, 422)
+        self.assertEqual(self.row(browser, "api")["events"]["state"], "failing")
+        self.assertEqual((of("broken"), of("working"), of("enabled")), ((["api"], 1), (["web", "app"], 1), (["web", "api", "app"], 1)))
+        self.assertEqual((of("broken", "&search=web"), of("broken", "&search=api")), (([], 0), (["api"], 1)))
+        world.bitbucket.token(world.token, revoked=True)
+        world.send(repository="PRJ/web")
+        wait_for(lambda: self.row(browser, "web")["state"] == "blocked", "it is blocked")
+        self.assertEqual((of("broken"), of("working")), ((["web", "api", "app"], 3), ([], 3)), "each once: one token is of all")
 
     def test_counts_of_a_listing(self):
         world, browser = self.signed_in(repositories=("PRJ/web", "PRJ/api", "OTHER/web"))
@@ -125,6 +145,20 @@ class Rows(WebTest):
         self.assertEqual({one["key"]: (one["count"], one["total"]) for one in view["projects"]}, {"PRJ": (1, 2)})
         view = browser.get(path + "?show=enabled")
         self.assertEqual((view["total"], view["counts"]), (1, {"all": 3, "enabled": 1, "blocked": 0}))
+
+    def test_names_as_long_as_they_may_be(self):
+        """128 characters each: their pages are found by the whole name."""
+        long = "P" * 60 + "/" + "long-name-" * 12 + "12345678"
+        world, browser = self.signed_in(repositories=("PRJ/web", long), enable=True)
+        self.assertEqual([row["slug"] for row in browser.get("repositories?search=" + long)["repositories"]], [long.split("/")[1]])
+        self.assertEqual(browser.get("updates?search=" + long)["updates"], [])
+        self.assertEqual(browser.get("updates?search=" + "x" * 319)["updates"], [])
+        browser.api("GET", "updates?search=" + "x" * 320, expect=400)
+        number = browser.post("listings", {"token": world.token}, 202).json["listing"]
+        wait_for(lambda: browser.get(f"listings/{number}")["state"] == "done", "it is read")
+        self.assertEqual(browser.get(f"listings/{number}?search={long}")["total"], 1)
+        found = browser.post("repositories/list", {"token": world.token, "search": long.split("/")[1]}).json["repositories"]
+        self.assertEqual([row["project"] for row in found], [long.split("/")[0]])
 
     def test_what_a_token_may_do(self):
         world, browser = self.signed_in(bitbucket={"context": "/bitbucket"})
@@ -146,20 +180,6 @@ class Figures(WebTest):
         for again in range(2):
             figures = browser.get("status")["figures"]
             took = [update["ms"] for update in browser.get("updates")["updates"]]
-    def test_names_as_long_as_they_may_be(self):
-        """128 characters each: their pages are found by the whole name."""
-        long = "P" * 60 + "/" + "long-name-" * 12 + "12345678"
-        world, browser = self.signed_in(repositories=("PRJ/web", long), enable=True)
-        self.assertEqual([row["slug"] for row in browser.get("repositories?search=" + long)["repositories"]], [long.split("/")[1]])
-        self.assertEqual(browser.get("updates?search=" + long)["updates"], [])
-        self.assertEqual(browser.get("updates?search=" + "x" * 319)["updates"], [])
-        browser.api("GET", "updates?search=" + "x" * 320, expect=400)
-        number = browser.post("listings", {"token": world.token}, 202).json["listing"]
-        wait_for(lambda: browser.get(f"listings/{number}")["state"] == "done", "it is read")
-        self.assertEqual(browser.get(f"listings/{number}?search={long}")["total"], 1)
-        found = browser.post("repositories/list", {"token": world.token, "search": long.split("/")[1]}).json["repositories"]
-        self.assertEqual([row["project"] for row in found], [long.split("/")[0]])
-
             self.assertEqual((figures["delivered_today"], figures["of"]), (3, 3))
             self.assertTrue(sorted(took)[1] <= figures["p50_ms"] <= sorted(took)[1] * 1.07, (took, figures))
             self.assertTrue(max(took) <= figures["p99_ms"] <= max(took) * 1.07, (took, figures))
