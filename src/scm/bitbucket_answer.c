@@ -202,11 +202,30 @@ static void as_sentence(char *text, size_t size, bool stop)
 		memcpy(text + length, ".", 2);
 }
 
+/* Whether it is a Bitbucket was asked without TLS. */
+static bool is_plain(const struct reading *r)
+{
+	return r->asked->identify && r->result->url != NULL && !r->result->url->tls;
+}
+
+static void read_wants_tls(struct reading *r)
+{
+	struct err *err = fault(r, SCM_TEMPORARY, SCM_SCOPE_SERVER);
+
+	err_set(err, "tls_wanted", "%s speaks HTTPS at this port", r->asked->host);
+	err_hint(err, "Try https:// in the address.");
+}
+
 static void read_network(struct reading *r)
 {
 	struct err *err = fault(r, SCM_TEMPORARY, SCM_SCOPE_SERVER);
 	bool proxy;
 
+	if (is_plain(r) && strstr(r->result->err->message, "TLS where plain HTTP") != NULL) {
+		read_wants_tls(r);
+		err_hop(err, "%s", r->result->err->hop);
+		return;
+	}
 	err_copy(err, r->result->err);
 	proxy = strncmp(err->hop, "Proxy", 5) == 0;
 	for (size_t i = 0; i < sizeof(network) / sizeof(network[0]); i++) {
@@ -217,6 +236,9 @@ static void read_network(struct reading *r)
 			err_hint(err, "%s", network[i].hint);
 		break;
 	}
+	if (is_plain(r) && err_is(err, "server_cut"))
+		err_hint(err, "Try https:// in the address. If it is http://, look at the load of "
+		              "Bitbucket, and at what stands in front of it.");
 	as_sentence(err->message, sizeof(err->message), false);
 	as_sentence(err->hint, sizeof(err->hint), true);
 	r->answer->scm.doubtful = r->asked->write && r->result->sent;
@@ -449,6 +471,13 @@ static void read_5xx(struct reading *r)
 	r->answer->scm.doubtful = r->asked->write && server && status != 503;
 }
 
+/* nginx, Apache, Tomcat and Go say so in plain HTTP; others send an alert or end the connection. */
+static bool says_https(const struct http_result *result)
+{
+	return body_mentions(result, "plain HTTP") || body_mentions(result, "requires TLS") ||
+	       body_mentions(result, "to an HTTPS server");
+}
+
 static void read_permanent(struct reading *r)
 {
 	struct err *err = fault(r, SCM_PERMANENT, SCM_SCOPE_UPDATE);
@@ -485,7 +514,10 @@ static void read_status(struct reading *r)
 		err_hint(err, "Put user and password into HTTPS_PROXY and restart.");
 	} else if (status == 408 || (status >= 500 && status != 501))
 		read_5xx(r);
-	else if (status >= 400)
+	else if (status == 400 && is_plain(r) && says_https(r->result)) {
+		read_wants_tls(r);
+		hop_other(r);
+	} else if (status >= 400)
 		read_permanent(r);
 	else
 		read_odd_success(r);

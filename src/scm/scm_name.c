@@ -76,6 +76,16 @@ static bool url_fault(struct err *err, const char *why)
 	return false;
 }
 
+/* "", "http:", "https:/": typing has just begun. */
+static bool only_scheme(const char *text)
+{
+	if (strncasecmp(text, "http:", 5) == 0)
+		text += 5;
+	else if (strncasecmp(text, "https:", 6) == 0)
+		text += 6;
+	return text[strspn(text, "/")] == '\0';
+}
+
 bool scm_clean_url(const char *typed, struct url *out, struct err *err)
 {
 	char text[TYPED_MAX], whole[TYPED_MAX + 16];
@@ -96,6 +106,8 @@ bool scm_clean_url(const char *typed, struct url *out, struct err *err)
 	} else if (strncmp(text, "//", 2) == 0) {
 		rest = text + 2;
 	}
+	if (only_scheme(rest))
+		return url_fault(err, "it is incomplete: it names no host");
 	cut_path(rest + strcspn(rest, "/?#"));
 	snprintf(whole, sizeof(whole), "%s://%s", scheme, rest);
 	if (!url_parse(out, whole, &why))

@@ -44,6 +44,10 @@ static void test_clean_url(void **state)
 	    {"ftp://example.com", NULL},
 	    {"https://jane:secret@example.com", NULL},
 	    {"https://", NULL},
+	    {"http:", NULL},
+	    {"https:/", NULL},
+	    {"https://http:", NULL},
+	    {"http.example.com", "https://http.example.com"},
 	    {"my bitbucket", NULL},
 	    {"https://example.com:99999", NULL},
 	};
@@ -58,6 +62,9 @@ static void test_clean_url(void **state)
 			fail_msg("%s: %s", table[i].typed, good ? "accepted" : err.message);
 		if (!good) {
 			assert_string_equal(err.code, "url_invalid");
+			if (strspn(table[i].typed, "htps:/") == strlen(table[i].typed) &&
+			    table[i].typed[0] == 'h')
+				assert_non_null(strstr(err.message, "incomplete"));
 			assert_string_equal(err.field, "url");
 			assert_null(strstr(err.message, "secret"));
 			continue;
