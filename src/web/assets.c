@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -101,12 +102,46 @@ static unsigned headers_of(const struct asset *asset, int form, int status, cons
 	return count;
 }
 
+/* Whether something of a list's member may be had: no "q=0" stands behind it. */
+static bool weighs(const char *member, size_t length)
+{
+	const char *q = memchr(member, ';', length), *end = member + length;
+
+	while (q != NULL && ++q < end) {
+		q += strspn(q, " \t");
+		if ((*q == 'q' || *q == 'Q') && q[1] == '=')
+			return q + 2 + strcspn(q + 2, "123456789") < end;
+		q = memchr(q, ';', (size_t)(end - q));
+	}
+	return true;
+}
+
+/* Whether Accept-Encoding, which may be NULL, takes gzip; "*" counts where that is not named. */
+static bool takes_gzip(const char *list)
+{
+	bool any = false;
+
+	for (; list != NULL && *list != '\0'; list += *list == ',') {
+		size_t length, name;
+
+		list += strspn(list, " \t");
+		length = strcspn(list, ",");
+		name = strcspn(list, ",; \t");
+		if (name == 4 && strncasecmp(list, "gzip", 4) == 0)
+			return weighs(list, length);
+		if (name == 1 && *list == '*')
+			any = weighs(list, length);
+		list += length;
+	}
+	return any;
+}
+
 /* How a file is answered to these two headers of a request, which may be NULL. */
 static int choose(const struct asset *asset, const char *accepted, const char *match, int *form)
 {
 	char etag[ETAG];
 
-	*form = accepted != NULL && strstr(accepted, "gzip") != NULL ? GZIP : PLAIN;
+	*form = takes_gzip(accepted) ? GZIP : PLAIN;
 	if (match == NULL)
 		return 200;
 	set_etag(etag, asset, *form);

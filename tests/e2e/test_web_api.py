@@ -601,6 +601,16 @@ class Page(WebTest):
                         self.assertEqual(*seen)
                         self.assertEqual(seen[0][0], 421 if more.get("Host") == "evil.example" else 400 if "@" in more.get("Host", "")
                                          else 304 if "If-None-Match" in more and "Accept-Encoding" in more else 200)
+    def test_what_accept_encoding_says(self):
+        world, browser = self.world_with_page()
+        script = f"/a/{browser.get('start')['build']}/js/main.js"
+        for said, packed in (("gzip", True), ("GZIP", True), ("gzip;q=0", False), ("gzip; q=0.000", False), ("gzip ;Q=0.5", True), ("*", True),
+                             ("*;q=0", False), ("gzip;q=0, *", False), ("*;q=0,gzip;q=1", True), ("br, deflate", False), ("identity", False),
+                             ("xgzip", False), ("gzipx", False), ("br;q=0, gzip;q=0.001", True), ("", False), (",,;q=0", False)):
+            for path in (script, script + "?x"):  # both roads
+                with self.subTest(said=said, path=path):
+                    self.assertEqual(browser.ask("GET", path, headers={"Accept-Encoding": said}).headers["Content-Encoding"], "gzip" if packed else None)
+
                         self.assertEqual(seen[0][2] == b"", method == "HEAD" or seen[0][0] == 304)
 
     def test_files_and_the_api_on_one_connection(self):
