@@ -165,8 +165,9 @@ static bool is_loopback(const char *host)
 	size_t length = strlen(host);
 	struct in_addr four;
 
-	if (strcmp(host, "::1") == 0 ||
-	    (length > 10 && strcmp(host + length - 10, ".localhost") == 0))
+	length -= length > 1 && host[length - 1] == '.'; /* of a name that is whole */
+	if (strcmp(host, "::1") == 0 || (length == 9 && memcmp(host, "localhost", 9) == 0) ||
+	    (length > 10 && memcmp(host + length - 10, ".localhost", 10) == 0))
 		return true;
 	return inet_pton(AF_INET, host, &four) == 1 && (ntohl(four.s_addr) >> 24) == 127;
 }
@@ -195,6 +196,42 @@ bool guard_host_known(struct web *web, const char *value)
 	return true;
 }
 
+/* Somebody opened a page, rather than a page asking for something. */
+static bool is_navigation(struct web_request *request)
+{
+	const char *path =
+	    request->http != NULL ? evhttp_request_get_uri(request->http) : request->target;
+
+	return strstr(header(request, "Accept"), "text/html") != NULL &&
+	       strncmp(path, "/api/", 5) != 0;
+}
+
+static void put_escaped(struct buf *page, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (strchr("<>&\"'", *text) != NULL)
+			buf_printf(page, "&#%d;", *text);
+		else
+			buf_putc(page, *text);
+}
+
+static void reply_page(struct web_request *request, int status, const struct err *err)
+{
+	struct buf page;
+
+	buf_init(&page, 16 * 1024);
+	buf_puts(&page, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+	                "<meta name=\"viewport\" content=\"width=device-width\">\n"
+	                "<meta name=\"color-scheme\" content=\"light dark\">\n"
+	                "<title>eyes-scm</title>\n<h1>eyes-scm</h1>\n<p>");
+	put_escaped(&page, err->message);
+	buf_puts(&page, "</p>\n<p>");
+	put_escaped(&page, err->hint);
+	buf_puts(&page, "</p>\n");
+	web_reply_text(request, status, "text/html; charset=utf-8", &page);
+	buf_free(&page);
+}
+
 bool guard_host(struct web_request *request)
 {
 	const char *value = header(request, "Host");
@@ -209,7 +246,10 @@ bool guard_host(struct web_request *request)
 	    "this page was opened under a name that is not allowed: %.200s", host);
 	err_hop(&err, "browser");
 	err_hint(&err, "Open it as localhost, or add the name to EYES_ALLOWED_HOSTS.");
-	web_reply_err(request, 421, &err, NULL);
+	if (is_navigation(request))
+		reply_page(request, 421, &err);
+	else
+		web_reply_err(request, 421, &err, NULL);
 	return false;
 }
 

@@ -555,6 +555,25 @@ class Page(WebTest):
             self.assertEqual(browser.ask("GET", path, headers={"If-None-Match": packed.headers["ETag"]}).status, 200, "of the other form")
             self.assertEqual(browser.ask("GET", path, headers={"If-None-Match": '"old"'}).status, 200)
 
+    def test_a_name_that_is_not_allowed_is_said_in_a_page(self):
+        """To somebody who opened one; what asks the API gets JSON."""
+        world, browser = self.world_with_page()
+        accept = "text/html,application/xhtml+xml,*/*;q=0.8"
+        for path in ("/", "/?x", "/index.html"):
+            page = browser.ask("GET", path, headers={"Host": "evil.example", "Accept": accept}, expect=421)
+            self.assertEqual((page.headers["Content-Type"], page.headers["Cache-Control"]), ("text/html; charset=utf-8", "no-store"))
+            self.assertIn("default-src 'none'", page.headers["Content-Security-Policy"])
+            text = page.body.decode()
+            self.assertTrue(text.startswith("<!doctype html>"), text)
+            for words in ("under a name that is not allowed: evil.example", "Open it as localhost, or add the name to EYES_ALLOWED_HOSTS."):
+                self.assertIn(words, text)
+            self.assertNotRegex(text, "<script|<style|style=")
+            self.assertNotIn("<b>", browser.ask("GET", path, headers={"Host": "a<b>c", "Accept": accept}).body.decode())
+        for path, headers in (("/", {}), ("/api/v1/start", {"Accept": accept}), ("/", {"Accept": "*/*"})):
+            reply = browser.ask("GET", path, headers={"Host": "evil.example", **headers}, expect=421)
+            self.assertEqual(reply.code, "host_denied")
+        self.assertEqual(browser.ask("GET", "/", headers={"Host": f"localhost.:{browser.port}", "Accept": accept}).status, 200)
+
     def test_the_page_begins_with_the_right_screen(self):
         """So that it is seen at once; a browser that kept another one gets the new one."""
         world = self.world()
@@ -582,6 +601,16 @@ class Page(WebTest):
         world.stop_daemon()
         look("Sign in")
 
+    def test_what_accept_encoding_says(self):
+        world, browser = self.world_with_page()
+        script = f"/a/{browser.get('start')['build']}/js/main.js"
+        for said, packed in (("gzip", True), ("GZIP", True), ("gzip;q=0", False), ("gzip; q=0.000", False), ("gzip ;Q=0.5", True), ("*", True),
+                             ("*;q=0", False), ("gzip;q=0, *", False), ("*;q=0,gzip;q=1", True), ("br, deflate", False), ("identity", False),
+                             ("xgzip", False), ("gzipx", False), ("br;q=0, gzip;q=0.001", True), ("", False), (",,;q=0", False)):
+            for path in (script, script + "?x"):  # both roads
+                with self.subTest(said=said, path=path):
+                    self.assertEqual(browser.ask("GET", path, headers={"Accept-Encoding": said}).headers["Content-Encoding"], "gzip" if packed else None)
+
     def test_both_roads_give_the_same(self):
         """A path with a query goes through evhttp: the answer is that of the gate's own road, but for where it stands."""
         world, browser = self.world_with_page()
@@ -601,16 +630,6 @@ class Page(WebTest):
                         self.assertEqual(*seen)
                         self.assertEqual(seen[0][0], 421 if more.get("Host") == "evil.example" else 400 if "@" in more.get("Host", "")
                                          else 304 if "If-None-Match" in more and "Accept-Encoding" in more else 200)
-    def test_what_accept_encoding_says(self):
-        world, browser = self.world_with_page()
-        script = f"/a/{browser.get('start')['build']}/js/main.js"
-        for said, packed in (("gzip", True), ("GZIP", True), ("gzip;q=0", False), ("gzip; q=0.000", False), ("gzip ;Q=0.5", True), ("*", True),
-                             ("*;q=0", False), ("gzip;q=0, *", False), ("*;q=0,gzip;q=1", True), ("br, deflate", False), ("identity", False),
-                             ("xgzip", False), ("gzipx", False), ("br;q=0, gzip;q=0.001", True), ("", False), (",,;q=0", False)):
-            for path in (script, script + "?x"):  # both roads
-                with self.subTest(said=said, path=path):
-                    self.assertEqual(browser.ask("GET", path, headers={"Accept-Encoding": said}).headers["Content-Encoding"], "gzip" if packed else None)
-
                         self.assertEqual(seen[0][2] == b"", method == "HEAD" or seen[0][0] == 304)
 
     def test_files_and_the_api_on_one_connection(self):

@@ -30,13 +30,15 @@ static void test_names(void **state)
 	    "[0:0:0:0:0:0:0:1]:80", "192.0.2.7:80", "[2001:db8::7]", "[2001:DB8:0::7]:4000",
 	    "own.example.com", "own.example.com:99", "a.example", "A.Example:1", "b.example",
 	    "b.example:8443", "b.example:1", "[2001:db8::8]:7", "[2001:db8::9]:7", "[2001:db8::a]",
-	    "192.0.2.8:80", "under_score.example", "localhost:"};
+	    "192.0.2.8:80", "under_score.example", "localhost:", "localhost.", "localhost.:4000",
+	    "a.localhost."};
 	static const char *const no[] = {"", ":", ":4000", "evil.example", "evil.example:4000",
 	    "localhost.evil.example", "a.example.evil.example", "xa.example", "a.exampl", "example",
 	    "b.example:8443:1", "b.example:port", "b.example:123456", "[::1", "[::1]x", "[::1]:x",
 	    "::1]", "[::2]", "[]", "[a.example]", "128.0.0.1", "127.0.0.1.evil.example",
 	    "a.example,b.example", ",", "a.example,", "a.example/", "user@a.example",
-	    "a.example evil", "localhost\t", "2130706433", ".localhost.", "\xc3\xa4.example"};
+	    "a.example evil", "localhost\t", "2130706433", ".localhost.", "localhost..",
+	    "127.0.0.1.", "a.example.", "\xc3\xa4.example"};
 	struct err err = ERR_INIT;
 	char *hosts = list_of(" a.example ,b.example:8443,,[2001:db8::8], [2001:db8::9]:80 ,"
 	                      "2001:DB8:0::a,192.0.2.8\t,under_score.example,",
