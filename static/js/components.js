@@ -44,13 +44,17 @@ export const facts = (pairs) =>
 			.map(([name, value]) => [h("dt", name), h("dd", value)]),
 	);
 
-/* The answer of a live check. show({kind, title, trace, facts, where, todo, list, actions}); it is in the page from the start. */
+/*
+ * The answer of a live check. show({kind, title, trace, facts, where, todo, list, actions}), fail(error); it is in the page from
+ * the start.
+ */
 export function verdict(id = uid("verdict")) {
 	const element = h("div.verdict", { role: "status", id });
-	return {
+	const made = {
 		element,
 		id,
 		clear: () => fill(element),
+		fail: (error, more) => error.name === "AbortError" || made.show({ kind: "bad", ...explain(error), ...more }),
 		show(answer) {
 			const body = h("div", { class: answer.kind });
 			append(body, [
@@ -66,6 +70,7 @@ export function verdict(id = uid("verdict")) {
 			fill(element, body);
 		},
 	};
+	return made;
 }
 
 /* A field with its help above, its action inside and its verdict below. */
@@ -82,9 +87,10 @@ export function field({
 	name,
 	glyph,
 	bare,
+	answer: given,
 }) {
 	const id = uid("field"),
-		answer = verdict(),
+		answer = given || verdict(),
 		helpId = help ? id + "-help" : "";
 	const input = h("input", {
 		id,
@@ -107,7 +113,7 @@ export function field({
 		!bare && h("label", { for: id }, label),
 		help && h("p.help", { id: helpId }, help),
 		box,
-		answer.element,
+		!given && answer.element,
 	);
 	return {
 		element,

@@ -7,13 +7,9 @@ export function learnClock(dateHeader) {
 }
 export const now = () => Date.now() + skew;
 
-const day = (then) => then.getDate() + " " + then.toLocaleString("en", { month: "long" });
-
 export const time = (at) => (at ? new Date(at).toTimeString().slice(0, 8) : "");
-export function date(at) {
-	const then = new Date(at);
-	return at ? day(then) + " " + then.getFullYear() : "";
-}
+/* "4 May 2026" */
+export const date = (at) => (at ? new Date(at).toLocaleString("en-GB", { dateStyle: "long" }) : "");
 
 const daysBack = (at) => Math.round((new Date(now()).setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86400000);
 
@@ -25,7 +21,7 @@ export function when(at, sayToday) {
 	if (back === 0) return (sayToday ? "today " : "") + time(at);
 	if (back === 1) return "yesterday " + time(at);
 	return (
-		(then.getFullYear() === new Date(now()).getFullYear() ? day(then).replace(/(\S{3})\S*$/, "$1") : date(at)) +
+		(then.getFullYear() === new Date(now()).getFullYear() ? date(at).replace(/(\S{3})\S* \d+$/, "$1") : date(at)) +
 		" " +
 		time(at)
 	);
@@ -82,7 +78,7 @@ export function cleanUrl(text) {
 	return url
 		.replace(/[?#].*$/, "")
 		.replace(/\/(projects|users|repos|dashboard|login|plugins)(\/.*)?$/, "")
-		.replace(/\/+$/, "");
+		.replace(/([^:/])\/+$/, "$1");
 }
 
 /* "Data Center 9.4" of a server; "Bitbucket 9.4" where the product is not told apart. */

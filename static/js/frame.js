@@ -2,7 +2,7 @@
 import { fill, h, icon, light } from "./dom.js";
 import { host, number, product, repos } from "./format.js";
 import { button, menu } from "./components.js";
-import { chosenServer, draft, on, state, stored, ticked } from "./state.js";
+import { chosenServer, draft, enabled, on, state, stored, ticked, waits } from "./state.js";
 import { signOut } from "./session.js";
 
 const side = document.getElementById("side"),
@@ -134,14 +134,11 @@ function drawSteps() {
 function drawSections() {
 	const status = state.status,
 		counts = status?.queue || {};
-	const undelivered =
-		(counts.waiting || 0) + (counts.later || 0) + (counts.blocked || 0) + (counts.dead || 0) + (counts.sending || 0);
 	const stuck = (counts.blocked || 0) + (counts.dead || 0) > 0;
-	const enabled = (status?.repositories.enabled || 0) + (status?.repositories.blocked || 0);
 	const sections = [
 		["overview", "Overview"],
-		["repositories", "Repositories", enabled],
-		["updates/recent", "Updates", undelivered, stuck && "t-bad"],
+		["repositories", "Repositories", enabled()],
+		["updates/recent", "Updates", waits(counts) + (counts.dead || 0), stuck && "t-bad"],
 		["settings", "Settings"],
 		["audit", "Audit trail"],
 	];

@@ -1,7 +1,7 @@
 // What the page knows. Three lifetimes: `memory` ends with the page (secrets live only here), `draft` with the tab (what was
 // typed and ticked), `state` mirrors the daemon.
 
-export const memory = { key: "", code: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null, machine: null };
+export const memory = { key: "", code: "", tokens: {}, serverCheck: null, tokenCheck: null, machine: null };
 
 export const state = {
 	start: null, // GET /start
@@ -23,7 +23,7 @@ const emptyDraft = () => ({
 	server: 0,
 	adding: false,
 	url: "",
-	caPath: "",
+	given: {}, // the CA of a server that is being added: {ca} or {ca_path}
 	search: "",
 	show: "all",
 	ticks: {},
@@ -65,7 +65,7 @@ export function keep(changes) {
 }
 export function forget() {
 	keep(emptyDraft());
-	Object.assign(memory, { key: "", code: "", tokens: {}, ca: "", serverCheck: null, tokenCheck: null });
+	Object.assign(memory, { key: "", code: "", tokens: {}, serverCheck: null, tokenCheck: null });
 }
 
 let token = stored(SESSION, TOKEN);
@@ -91,6 +91,9 @@ export function tell(topic, data) {
 }
 
 export const stale = () => state.link === "lost";
+/* How many updates are on their way (those given up are counts.dead), and how many repositories are enabled. */
+export const waits = ({ waiting, later, blocked, sending }) => waiting + later + blocked + sending || 0;
+export const enabled = () => (state.status ? state.status.repositories.enabled + state.status.repositories.blocked : 0);
 export const server = (id) => state.status?.servers.find((at) => String(at.id) === String(id));
 export const chosenServer = () => server(draft.server);
 

@@ -2,7 +2,7 @@
 import { get, post } from "./api.js";
 import { fill, h, light, words } from "./dom.js";
 import { count, number, time } from "./format.js";
-import { on, server, state } from "./state.js";
+import { on, server, state, waits } from "./state.js";
 import { button, busy, cell, empty, facts, loader, refresh, row, stamp, table, tabs } from "./components.js";
 import { confirm } from "./dialogs.js";
 import { explain, inOne } from "./copy.js";
@@ -15,7 +15,7 @@ export function head(name, actions) {
 	const room = h("div"),
 		draw = () => {
 			const queue = state.status?.queue || {},
-				n = (queue.waiting || 0) + (queue.later || 0) + (queue.blocked || 0) + (queue.dead || 0) + (queue.sending || 0);
+				n = waits(queue) + (queue.dead || 0);
 			fill(
 				room,
 				tabs("Updates", [

@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { fill, h, keyed, light, words } from "./dom.js";
 import { number, span, time } from "./format.js";
-import { on, stale, state } from "./state.js";
+import { enabled, on, stale, state, waits } from "./state.js";
 import { button, empty, link } from "./components.js";
 import { blockedGroups, causes, verdictOf } from "./causes.js";
 import { liveUpdates } from "./updates_table.js";
@@ -14,12 +14,12 @@ function figures() {
 	return [
 		one(
 			"Enabled repositories",
-			number(repositories.enabled + repositories.blocked),
+			number(enabled()),
 			repositories.blocked > 0 && repositories.blocked + " stopped",
 		),
 		more?.delivered_today !== undefined && one("Delivered today", number(more.delivered_today)),
 		more?.p50_ms !== undefined && one("From Eyes to Bitbucket", span(more.p50_ms), "median, " + span(more.p99_ms) + " p99"),
-		one("Waiting", number(queue.waiting + queue.later + queue.blocked + queue.sending)),
+		one("Waiting", number(waits(queue))),
 		one("Given up", number(queue.dead)),
 		hooks > 0 && one("Webhooks", number(state.relay.webhooks.ok), "of " + number(hooks) + " working"),
 	];
