@@ -1,54 +1,79 @@
 // What the console can do, each in its dialog: replace a token or the key, disable, drop, send a test status, replace a CA.
 import { api, ApiError, get, post, query } from "./api.js";
 import { h, outside, part, words } from "./dom.js";
-import { count, host, list, now, repos, shaUrl, span, these } from "./format.js";
-import { memory, state, tell } from "./state.js";
+import { count, host, now, repos, shaUrl, span, these, time } from "./format.js";
+import { memory, on, state, tell } from "./state.js";
 import { field, verdict } from "./components.js";
 import { confirm, dialog } from "./dialogs.js";
 import { liveCheck, refuse } from "./checks.js";
-import { explain } from "./copy.js";
+import { explain, inOne } from "./copy.js";
 import { toast } from "./notices.js";
 import { keyField, loadStatus } from "./session.js";
 import { caPanel } from "./ca.js";
 import { asking, tokenAnswer, tokenField, tokenPage } from "./token_answer.js";
 import { follow } from "./jobs.js";
 
-export const nameList = (names) =>
-	names.length > 1
-		? h(
-				"ul.list",
-				{ tabindex: "0", "aria-label": "Repositories" },
-				names.map((name) => h("li", name)),
-			)
-		: null;
+const list = (items) =>
+	h(
+		"ul.list",
+		{ tabindex: "0", "aria-label": "Repositories" },
+		items.map((item) => h("li", item)),
+	);
+export const nameList = (names) => names.length > 1 && list(names);
 
-/* Runs a long change to its end; throws the first failure when nothing of it worked. */
-async function run(what, body, signal) {
-	const { job } = await post("repositories/" + what, { ...body, async: true }, { signal });
-	const done = await follow(job, () => {}, signal);
-	const bad = (done.results || []).filter((result) => !result.ok),
-		good = (done.results || []).filter((result) => result.ok);
-	if (!good.length && bad.length) throw new ApiError(0, bad[0].error || {});
+/*
+ * Runs a long change to its end. What worked goes into the toast with said(repositories, results); what did not stays in the
+ * dialog, each with its reason, and is then what the dialog is about. Resolves to whether all worked.
+ */
+async function run(box, what, body, names, said, ondone) {
+	const { job } = await post("repositories/" + what, { ...body, repositories: names, async: true });
+	const { results = [] } = await follow(job, () => {}, box.signal),
+		bad = results.filter((result) => !result.ok),
+		good = results.filter((result) => result.ok);
+	if (bad.length && names.length === 1) throw new ApiError(0, bad[0].error || {});
 	await loadStatus().catch(() => {});
-	return { good, bad };
+	const worked = good.length && said(these(good.map((result) => result.repository)), good);
+	if (!bad.length) toast(worked);
+	tell("changed");
+	if (!bad.length) return ondone?.();
+	names.splice(0, names.length, ...bad.map((result) => result.repository));
+	box.answer.show({
+		kind: "bad",
+		title: (worked ? worked + ". " : "") + "It did not work for " + repos(bad.length),
+		list: list(bad.map(({ repository, error }) => [h("b", repository), ": ", inOne(error)])),
+	});
+	return false;
 }
-const partly = (bad) =>
-	bad.length
-		? ", " +
-			bad.length +
-			" not: " +
-			list(
-				bad.map((result) => result.repository),
-				3,
-			)
-		: "";
+
+/* Somebody else disabled all that a dialog is about: it says who, and its action goes. */
+function watch(box, server, names) {
+	const look = async () => {
+		if (box.act.hasAttribute("aria-busy")) return;
+		const { repositories } = await get(
+			"repositories" + query({ server: server.id, state: "disabled", search: names[1] ? "" : names[0], limit: 10000 }),
+		);
+		const off = repositories.map((repo) => repo.project + "/" + repo.slug);
+		if (!names.every((name) => off.includes(name))) return;
+		const { entries } = await get("audit?limit=1000"),
+			by = entries.find((at) => at.action === "repository.disable" && at.subject === names[0] + " on " + server.url);
+		box.act.remove();
+		box.cancel.textContent = "Close";
+		box.answer.show({
+			kind: "warn",
+			title: these(names) + (names[1] ? " are" : " is") + " disabled already",
+			where: by && ["By " + by.who, by.from, "at " + time(by.time)].filter(Boolean).join(", "),
+		});
+	};
+	on("event:repository", () => look().catch(() => {}), box.signal);
+	return box;
+}
 
 /*
  * Field and live check for all the repositories. enable: those that failed while saving are enabled instead, and onjob gets
  * the job; else the token is replaced and what waits goes out at once.
  */
-export function tokenDialog({ server, names, title, label = "Replace token", enable, onjob, ondone }) {
-	const abort = new AbortController();
+export function tokenDialog({ server, names: all, title, label = "Replace token", enable, onjob, ondone }) {
+	const names = [...all];
 	const made = tokenField(words("token_for", host(server?.url), these(names, "all ")));
 	const check = liveCheck(
 		made,
@@ -56,14 +81,13 @@ export function tokenDialog({ server, names, title, label = "Replace token", ena
 			tokenAnswer(await post("tokens/check", { server: server.id, token, repositories: names }, { signal }), names),
 		{ checking: asking(server) },
 	);
-	dialog({
+	const box = dialog({
 		title: title || "Replace the token of " + these(names),
 		focus: made.input,
 		body: [
 			made.element,
 			h("p.help", tokenPage(server, "Open HTTP access tokens")),
 		],
-		onclose: () => abort.abort(),
 		act: {
 			label,
 			async run() {
@@ -71,33 +95,37 @@ export function tokenDialog({ server, names, title, label = "Replace token", ena
 				if (!answer) return refuse(made, "The token is missing");
 				if (answer.kind === "bad") return refuse(made);
 				const token = made.input.value.trim(),
-					body = { server: server.id, repositories: names, token };
+					body = { server: server.id, token };
 				if (enable) {
 					memory.tokens[server.id] = token;
-					onjob((await post("repositories/enable", { ...body, async: true })).job);
+					onjob((await post("repositories/enable", { ...body, repositories: names, async: true })).job);
 					return true;
 				}
-				const { good, bad } = await run("token", body, abort.signal),
-					waiting = good.reduce((sum, result) => sum + (result.waiting || 0), 0);
-				toast(
-					"Token replaced for " +
-						repos(good.length) +
-						(waiting ? "; " + count(waiting, "update goes", "updates go") + " out now" : "") +
-						partly(bad),
+				return run(
+					box,
+					"token",
+					body,
+					names,
+					(what, good) => {
+						const waiting = good.reduce((sum, result) => sum + (result.waiting || 0), 0);
+						return (
+							"Token replaced for " +
+							what +
+							(waiting ? "; " + count(waiting, "update goes", "updates go") + " out now" : "")
+						);
+					},
+					ondone,
 				);
-				tell("changed");
-				ondone?.();
-				return true;
 			},
 		},
 	});
+	if (!enable) watch(box, server, names);
 }
 
-export function disableDialog({ server, names, waiting = 0, ondone }) {
-	const abort = new AbortController(),
-		what = these(names);
-	confirm(
-		"Disable " + what + "?",
+export function disableDialog({ server, names: all, waiting = 0, ondone }) {
+	const names = [...all];
+	const box = confirm(
+		"Disable " + these(names) + "?",
 		[
 			h(
 				"p",
@@ -107,14 +135,9 @@ export function disableDialog({ server, names, waiting = 0, ondone }) {
 			nameList(names),
 		],
 		"Disable",
-		async () => {
-			const { good, bad } = await run("disable", { server: server.id, repositories: names }, abort.signal);
-			toast(these(good.map((result) => result.repository)) + " disabled" + partly(bad));
-			tell("changed");
-			ondone?.();
-		},
-		{ onclose: () => abort.abort() },
+		() => run(box, "disable", { server: server.id }, names, (what) => what + " disabled", ondone),
 	);
+	watch(box, server, names);
 }
 
 /* updates: of the queue. With the command feed Eyes is told; with batches there is nobody to tell. */
@@ -168,7 +191,6 @@ export function keyDialog() {
 		title: "Replace the Eyes API key",
 		focus: made.input,
 		body: made.element,
-		cancel: "Cancel",
 		act: {
 			label: "Replace key",
 			async run() {
@@ -189,6 +211,7 @@ export function caDialog(server, ondone) {
 		body: [
 			caPanel({
 				title: "The certificate of its CA",
+				answer,
 				async use(given) {
 					answer.show({ kind: "checking", title: "Looking at " + host(server.url) + "…" });
 					try {
@@ -197,7 +220,7 @@ export function caDialog(server, ondone) {
 						toast("The CA of " + host(server.url) + " is replaced");
 						ondone?.();
 					} catch (error) {
-						answer.show({ kind: "bad", ...explain(error) });
+						answer.fail(error);
 					}
 				},
 			}),
@@ -217,8 +240,7 @@ export function removeDialog(server, ondone) {
 
 /* The same road as a real status, seen step by step: stored, sent, answered. */
 export function testDialog({ server, name, commit = "" }) {
-	const abort = new AbortController(),
-		answer = verdict();
+	const answer = verdict();
 	const made = field({
 		label: "Commit",
 		help: words("sha_help"),
@@ -226,13 +248,6 @@ export function testDialog({ server, name, commit = "" }) {
 		placeholder: "e07b1a94c2d85f6013ab97e4d1c05f8832b6a970",
 		mono: true,
 	});
-	if (!commit)
-		get("updates" + query({ search: name, limit: 1 }), { signal: abort.signal })
-			.then(({ updates: [last] }) => {
-				if (last?.commit && !made.input.value) made.input.value = last.commit;
-			})
-			.catch(() => {});
-
 	function stages(update, sha) {
 		const done = Boolean(update?.outcome),
 			good = update?.outcome === "delivered",
@@ -270,7 +285,6 @@ export function testDialog({ server, name, commit = "" }) {
 		title: "Send a test status",
 		focus: made.input,
 		cancel: "Close",
-		onclose: () => abort.abort(),
 		body: [
 			part("test", h("b", name)),
 			made.element,
@@ -278,7 +292,7 @@ export function testDialog({ server, name, commit = "" }) {
 		],
 		act: {
 			label: "Send",
-			async run() {
+			async run(signal) {
 				const sha = made.input.value.trim().toLowerCase();
 				if (!/^[0-9a-f]{40}$/.test(sha)) return refuse(made, "That is not a full SHA", words("sha_like"));
 				made.edge("");
@@ -286,9 +300,9 @@ export function testDialog({ server, name, commit = "" }) {
 				const begun = now() - 1000;
 				await post("test-status", { server: server.id, repository: name, commit: sha });
 				stages(null, sha);
-				for (let i = 0; i < 120 && !abort.signal.aborted; i++) {
+				for (let i = 0; i < 120 && !signal.aborted; i++) {
 					const found = (
-						await get("updates" + query({ search: name, limit: 50 }), { signal: abort.signal })
+						await get("updates" + query({ search: name, limit: 50 }), { signal })
 					).updates.find(
 						(at) => at.commit === sha && at.key === "tests/applitools-check" && new Date(at.ended) >= begun,
 					);
@@ -308,4 +322,11 @@ export function testDialog({ server, name, commit = "" }) {
 			},
 		},
 	});
+	watch(box, server, [name]);
+	if (!commit)
+		get("updates" + query({ search: name, limit: 1 }))
+			.then(({ updates: [last] }) => {
+				if (last?.commit && !made.input.value) made.input.value = last.commit;
+			})
+			.catch(() => {});
 }

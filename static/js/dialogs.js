@@ -1,16 +1,15 @@
 // Dialogs. The focus goes to the field, or to Cancel when it destroys something, and back to what opened it.
 import { h, uid } from "./dom.js";
 import { button, busy, verdict } from "./components.js";
-import { aborted } from "./api.js";
-import { explain } from "./copy.js";
 
 /*
  * spec: title, body (nodes), act {label, kind, run}, cancel (label), focus (node), onclose.
- * run resolves to close; resolves to false to stay; what it throws is shown in the dialog.
+ * run(signal) resolves to close; resolves to false to stay; what it throws is shown in the dialog. signal: it is closed.
  */
 export function dialog(spec) {
 	const opener = document.activeElement,
 		answer = verdict(),
+		abort = new AbortController(),
 		titleId = uid("dialog");
 	const cancel = button(spec.cancel || "Cancel", () => close(false));
 	const act = spec.act && button(spec.act.label, press, spec.act.kind || "primary");
@@ -33,6 +32,7 @@ export function dialog(spec) {
 		closed = true;
 		element.close();
 		element.remove();
+		abort.abort();
 		spec.onclose?.(done);
 		if (opener?.isConnected) opener.focus();
 		else document.querySelector("h1")?.focus();
@@ -45,9 +45,9 @@ export function dialog(spec) {
 		busy(act, true);
 		answer.clear();
 		try {
-			if ((await spec.act.run()) !== false) close(true);
+			if ((await spec.act.run(abort.signal)) !== false) close(true);
 		} catch (error) {
-			if (!aborted(error)) answer.show({ kind: "bad", ...explain(error) });
+			answer.fail(error);
 		} finally {
 			busy(act, false);
 		}
@@ -59,8 +59,7 @@ export function dialog(spec) {
 	document.body.append(element);
 	element.showModal();
 	(spec.focus || cancel).focus();
-	return { element, close, act, answer };
+	return { element, close, act, answer, cancel, signal: abort.signal };
 }
 
-export const confirm = (title, body, label, run, options = {}) =>
-	dialog({ title, body, act: { label, kind: "danger solid", run }, ...options });
+export const confirm = (title, body, label, run) => dialog({ title, body, act: { label, kind: "danger solid", run } });

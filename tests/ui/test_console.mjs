@@ -127,4 +127,59 @@ export default (test) => {
 		await dialog.getByRole("button", { name: "Close" }).click();
 		await dialog.waitFor({ state: "detached" });
 	});
+
+	test("a dialog about a repository that somebody else disables says who", async (t) => {
+		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api"];
+		await world.startEnabled({ repositories: names });
+		const page = await t.page(world, "#/repositories");
+		await signIn(page, world);
+		for (const [item, label] of [["Disable…", "Disable"], ["Replace token…", "Replace token"], ["Send a test status…", "Send"]]) {
+			await press(page, "Actions for SHOP/api");
+			await page.getByRole("menuitem", { name: item }).click();
+			const dialog = page.getByRole("dialog");
+			await dialog.getByRole("button", { name: label, exact: true }).waitFor();
+			await world.ask("cli", ["repo", "disable", "SHOP/api"]);
+			await verdict(page, "SHOP/api is disabled already");
+			await verdict(page, /By \S+ \(uid \d+\), control socket, at \d\d:\d\d/);
+			await dialog.getByRole("button", { name: label, exact: true }).waitFor({ state: "detached" });
+			if (label === "Disable") await screen(page, "dialog-gone", t.wrong);
+			await page.keyboard.press("Escape");
+			await dialog.waitFor({ state: "detached" });
+			await world.ask("enable", ["SHOP/api"]);
+			await page.getByRole("link", { name: "SHOP/api" }).waitFor();
+		}
+		// Another one's end says nothing about this dialog.
+		await press(page, "Actions for SHOP/api");
+		await page.getByRole("menuitem", { name: "Disable…" }).click();
+		await world.ask("cli", ["repo", "disable", "SHOP/web-shop"]);
+		await page.getByRole("link", { name: "SHOP/web-shop", includeHidden: true }).waitFor({ state: "detached" });
+		await page.getByRole("dialog").getByRole("button", { name: "Disable", exact: true }).click();
+		await see(page, "SHOP/api disabled");
+		await page.getByRole("dialog").waitFor({ state: "detached" });
+	});
+
+	test("a token replaced for many says in the dialog for which it did not work, and why", async (t) => {
+		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api", "PAY/checkout"];
+		await world.startEnabled({ repositories: names });
+		const some = await world.secret("some");
+		await world.ask("bitbucket.token", [some], { user: "shop-bot", read: ["SHOP/web-shop", "SHOP/api"], admin: ["SHOP/web-shop", "SHOP/api"] });
+		const page = await t.page(world, "#/repositories");
+		await signIn(page, world);
+		await page.getByRole("link", { name: "SHOP/api" }).waitFor();
+		await page.getByLabel("Select all shown").check();
+		await press(page, "Replace token…");
+		const dialog = page.getByRole("dialog");
+		await dialog.getByLabel(TOKEN, { exact: true }).fill(some);
+		await dialog.getByRole("button", { name: "Replace token" }).click();
+		const said = await verdict(page, "Token replaced for 2 repositories. It did not work for 1 repository");
+		if (!/PAY\/checkout: .*(visible|read)/.test(said)) throw new Error(`"${said}" does not say why`);
+		if (await page.locator("#toast > *").count()) throw new Error("there is a toast");
+		await screen(page, "dialog-token-some", t.wrong);
+		await dialog.getByLabel(TOKEN, { exact: true }).fill(world.token);
+		await dialog.getByRole("button", { name: "Replace token" }).click();
+		await see(page, "Token replaced for PAY/checkout");
+		await dialog.waitFor({ state: "detached" });
+		await page.getByRole("row", { name: /PAY\/checkout/ }).getByText("build-bot").waitFor();
+		await page.getByRole("row", { name: /SHOP\/api/ }).getByText("shop-bot").waitFor();
+	});
 };

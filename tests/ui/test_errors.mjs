@@ -172,7 +172,7 @@ export default (test) => {
 		await dialog.getByRole("button", { name: "Check again" }).waitFor();
 		await world.ask("bitbucket.heal");
 		await dialog.getByRole("button", { name: "Replace token", exact: true }).click();
-		await see(page, "Token replaced for 1 repository");
+		await see(page, "Token replaced for SHOP/web-shop");
 	}, { slow: 4 });
 
 	test("one repository that Bitbucket cannot answer for is that one's result", async (t) => {
