@@ -237,8 +237,8 @@ static void read_network(struct reading *r)
 		break;
 	}
 	if (is_plain(r) && err_is(err, "server_cut"))
-		err_hint(err, "Try https:// in the address. If it is http://, look at the load of "
-		              "Bitbucket, and at what stands in front of it.");
+		err_hint(err, "Try https:// in the address. Else look at the load of Bitbucket, "
+		              "and at what stands in front of it.");
 	as_sentence(err->message, sizeof(err->message), false);
 	as_sentence(err->hint, sizeof(err->hint), true);
 	r->answer->scm.doubtful = r->asked->write && r->result->sent;

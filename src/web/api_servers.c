@@ -138,7 +138,12 @@ static char *read_file(const char *path, struct err *err)
 	struct stat stat;
 	ssize_t length;
 
-	if (fd < 0 || fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode) || stat.st_size > CA_MAX) {
+	if (path[0] != '/') {
+		err_set(err, "ca_invalid", "the path of the CA file is not absolute");
+		err_hint(err, "It is a path on the machine of eyes-scm and begins with a slash, "
+		              "such as /etc/ssl/corp-ca.pem.");
+	} else if (fd < 0 || fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode) ||
+	           stat.st_size > CA_MAX) {
 		err_set(err, "ca_invalid",
 		    "%.300s is no file of at most 64 KiB that eyes-scm can read", path);
 	} else {

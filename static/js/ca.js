@@ -5,8 +5,11 @@ import { facts, field } from "./components.js";
 
 const CA_MAX = 64 * 1024;
 
-/* use({ca} or {ca_path}) is called with what was given. certificate: what the server showed, when the API tells. */
-export function caPanel({ use, path = "", onpath, certificate, title = "Give eyes-scm the certificate of that CA" }) {
+/*
+ * use({ca} or {ca_path}) is called with what was given; answer: the verdict that tells what came of it. certificate: what the
+ * server showed, when the API tells.
+ */
+export function caPanel({ use, answer, path = "", onpath, certificate, title = "Give eyes-scm the certificate of that CA" }) {
 	const id = uid("ca");
 	const file = h("input.vh", { type: "file", id, accept: ".pem,.crt,.cer,application/x-pem-file", onchange: read });
 	const apply = h("button.btn.quiet.small", { type: "button", onclick: usePath }, "Use");
@@ -17,27 +20,27 @@ export function caPanel({ use, path = "", onpath, certificate, title = "Give eye
 		mono: true,
 		value: path,
 		action: apply,
+		answer,
 	});
 	at.input.addEventListener("input", () => onpath?.(at.input.value.trim()));
 	at.input.addEventListener("keydown", (event) => event.key === "Enter" && (event.preventDefault(), usePath()));
 
 	function refuse(title, todo) {
-		at.verdict.show({ kind: "bad", title, todo });
+		answer.show({ kind: "bad", title, todo });
 	}
 	async function read() {
 		const chosen = file.files[0];
 		if (!chosen) return;
 		file.value = "";
 		if (chosen.size > CA_MAX)
-			return refuse("That file is too large", "A CA certificate has a few kB; up to 64 KiB are taken.");
-		const text = await chosen.text();
-		if (!text.includes("-----BEGIN CERTIFICATE-----")) return refuse("That file holds no PEM certificate", words("pem"));
-		at.verdict.clear();
-		use({ ca: text });
+			return refuse("That file is too large", words("ca_size"));
+		// Nothing else: a key that stands in the same file stays where it is.
+		const found = (await chosen.text()).match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+		if (!found) return refuse("That file holds no PEM certificate", words("pem"));
+		use({ ca: found.join("\n") + "\n" });
 	}
 	function usePath() {
 		if (!at.input.value.trim()) return at.input.focus();
-		at.verdict.clear();
 		use({ ca_path: at.input.value.trim() });
 	}
 	return h(
@@ -45,7 +48,6 @@ export function caPanel({ use, path = "", onpath, certificate, title = "Give eye
 		h("h2.h3", title),
 		h("p.help", words("ca_help")),
 		h("div.row", file, h("label.btn", { for: id }, icon("file"), "Choose a file…"), h("span.ink2", "or its path"), at.box),
-		at.verdict.element,
 		certificate &&
 			h(
 				"details",

@@ -11,17 +11,21 @@ import { wizardFoot } from "./frame.js";
 import { loadStatus } from "./session.js";
 import { go } from "./router.js";
 
-/* The daemon says it without the port that was typed. */
-const TITLES = {
-	server_dns: "The name {} is not known here",
-	server_refused: "Nothing listens at {}",
-	server_timeout: "{} does not answer",
-	tls_untrusted: "The certificate of {} is not trusted",
-};
+/* In the words of what was typed. */
+function titleOf(code, url) {
+	const { hostname, protocol, port } = new URL(url),
+		at = hostname + ":" + (port || (protocol === "http:" ? 80 : 443));
+	return {
+		server_dns: `The name ${hostname} is not known here`,
+		server_refused: "Nothing listens at " + at,
+		server_timeout: at + " does not answer",
+		tls_untrusted: `The certificate of ${at} is not trusted`,
+	}[code];
+}
 const OTHER_CA = {
 	code: "ca_other",
 	message: "That CA did not issue this certificate",
-	hint: "Ask for the one that did, with its root.",
+	hint: words("ca_ask"),
 };
 const TRUST = new Set(["tls_untrusted", "ca_other", "ca_invalid"]); // what another CA can help with
 
@@ -38,7 +42,7 @@ function foundAnswer(found, ms) {
 				found.certificate
 					? "trusted, valid until " + date(found.certificate.expires)
 					: found.url.startsWith("http:")
-						? "none: the token would travel unprotected"
+						? words("no_tls")
 						: "trusted",
 			],
 			["Statuses", Array.isArray(abilities) ? abilities.join(", ") : abilities],
@@ -60,7 +64,6 @@ function newServer({ servers, onstate, next }) {
 	});
 	const trust = h("div");
 	again.hidden = true;
-	const given = () => (memory.ca ? { ca: memory.ca } : draft.caPath ? { ca_path: draft.caPath } : {});
 
 	const check = liveCheck(
 		made,
@@ -73,8 +76,8 @@ function newServer({ servers, onstate, next }) {
 					hint: "Choose it above.",
 				};
 			const begun = performance.now(),
-				found = await post("servers/check", { url, ...given() }, { signal }).catch((error) => {
-					throw memory.ca && error.code === "tls_untrusted" ? Object.assign(error, OTHER_CA) : error;
+				found = await post("servers/check", { url, ...draft.given }, { signal }).catch((error) => {
+					throw draft.given.ca && error.code === "tls_untrusted" ? Object.assign(error, OTHER_CA) : error;
 				});
 			memory.serverCheck = found;
 			if (found.url && found.url !== made.input.value) keep({ url: (made.input.value = found.url) });
@@ -85,9 +88,8 @@ function newServer({ servers, onstate, next }) {
 			checking: (url) => "Looking at " + host(url) + "…",
 			onenter: next,
 			onchange() {
-				memory.ca = "";
 				memory.serverCheck = null;
-				keep({ url: made.input.value.trim() });
+				keep({ url: made.input.value.trim(), given: draft.given.ca ? {} : draft.given });
 				fill(trust);
 				again.hidden = true;
 				setLeg("scm");
@@ -97,29 +99,32 @@ function newServer({ servers, onstate, next }) {
 			onanswer(answer) {
 				const url = made.input.value;
 				again.hidden = answer.kind !== "bad";
-				answer.title = TITLES[answer.code]?.replace("{}", host(url).split("/")[0]) || answer.title;
+				if (answer.trace) answer.title = titleOf(answer.code, url) || answer.title;
 				legOf("scm", answer, [answer.kind === "ok" && shortProduct(memory.serverCheck), "", "Not proven"], url);
 				fill(
 					trust,
 					TRUST.has(answer.code) &&
 						caPanel({
 							certificate: answer.certificate,
-							path: draft.caPath,
-							onpath: (path) => keep({ caPath: path }),
-							use(what) {
-								memory.ca = what.ca || "";
-								if (what.ca) keep({ caPath: "" });
+							answer: made.verdict,
+							path: draft.given.ca_path,
+							onpath: (path) => keep({ given: path ? { ca_path: path } : {} }),
+							use(given) {
+								keep({ given });
 								check.again();
 							},
 						}),
 				);
-				if (answer.code === "not_bitbucket" && !/\/bitbucket$/.test(url))
+				const better =
+					answer.code === "not_bitbucket"
+						? !/\/bitbucket$/.test(url) && url + "/bitbucket"
+						: /tls_wanted|server_cut/.test(answer.code) && /^http:/i.test(url) && url.replace(/^http/i, "https");
+				if (better)
 					answer.actions = [
 						button(
-							"Try " + host(url) + "/bitbucket",
+							"Try " + better,
 							() => {
-								made.input.value = url + "/bitbucket";
-								keep({ url: made.input.value });
+								keep({ url: (made.input.value = better) });
 								check.ensure();
 							},
 							"small",
@@ -130,7 +135,7 @@ function newServer({ servers, onstate, next }) {
 		},
 	);
 	if (draft.url) check.ensure(); // after Back or a reload it is looked at again
-	return { ...made, check, body: [made.element, trust], given };
+	return { ...made, check, body: [made.element, trust] };
 }
 
 export function show(route, { signal }) {
@@ -206,10 +211,10 @@ export function show(route, { signal }) {
 		const answer = await added.check.ensure();
 		if (answer?.kind !== "ok") return added.input.focus();
 		try {
-			const server = await post("servers", { url: added.input.value, ...added.given() }, { signal });
+			const server = await post("servers", { url: added.input.value, ...draft.given }, { signal });
 			await loadStatus();
-			Object.assign(memory, { ca: "", serverCheck: null });
-			keep({ server: server.id, adding: false, url: "", caPath: "" });
+			memory.serverCheck = null;
+			keep({ server: server.id, adding: false, url: "", given: {} });
 			go("#/setup/repositories");
 		} catch (error) {
 			if (!signal.aborted) added.check.set({ kind: "bad", error, ...explain(error) });

@@ -27,6 +27,9 @@ class UiWorld(harness.World):
         self.url = f"http://localhost:{self.port}"
         self.settings["EYES_SCM_PROXY_URL"] = self.url  # where Bitbucket sends events with EYES_EVENTS=relay
 
+    def file_text(self, path):
+        return pathlib.Path(path).read_text()
+
     def free_port(self):
         return harness.free_port()
 
