@@ -2,7 +2,7 @@
 import { get, query } from "./api.js";
 import { words } from "./dom.js";
 import { count, host, number, repos, time } from "./format.js";
-import { state } from "./state.js";
+import { enabled, state } from "./state.js";
 import { caDialog, keyDialog, tokenDialog } from "./actions.js";
 import { explain, inOne } from "./copy.js";
 import { repositoryHash } from "./router.js";
@@ -25,7 +25,7 @@ export async function blockedGroups(signal) {
 }
 
 const REPLACE_KEY = { label: "Replace key…", run: keyDialog, change: true };
-const waits = (n) => count(n, "update waits", "updates wait");
+const waiting = (n) => count(n, "update waits", "updates wait");
 
 /* What the page can do about a problem that the daemon tells. */
 function repairOf(code, message) {
@@ -77,7 +77,7 @@ export function causes(groups) {
 	for (const group of groups) {
 		const refused = group.code === "token_refused",
 			n = group.names.length,
-			wait = group.waiting ? ", " + waits(group.waiting) + (refused ? " for it" : "") : "";
+			wait = group.waiting ? ", " + waiting(group.waiting) + (refused ? " for it" : "") : "";
 		const title = refused
 			? words("refuses", host(group.server.url), group.owner || "its owner")
 			: explain(group.error || {}).title;
@@ -87,7 +87,7 @@ export function causes(groups) {
 			title,
 			(group.since ? "Since " + time(group.since).slice(0, 5) + ". " : "") +
 				(n > 1 ? repos(n) : group.names[0]) +
-				(group.waiting ? ", " + waits(group.waiting) + " " + words("sent_then") : "."),
+				(group.waiting ? ", " + waiting(group.waiting) + " " + words("sent_then") : "."),
 			/^repo_/.test(group.code)
 				? { label: "Look at it", href: repositoryHash(group.server.id, group.names[0]) }
 				: {
@@ -112,6 +112,11 @@ export function causes(groups) {
 				repair,
 			);
 	}
+	if (servers.length && !enabled())
+		add("start", "wait", "No repository is enabled yet", words("choose_some"), {
+			label: "Manage repositories",
+			href: "#/setup/server",
+		});
 	return found.sort((a, b) => (a.kind === b.kind ? 0 : a.kind === "bad" ? -1 : 1));
 }
 

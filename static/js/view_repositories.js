@@ -2,7 +2,7 @@
 import { get, query } from "./api.js";
 import { fill, h, keyed, light, state as stateWord, words } from "./dom.js";
 import { host, number } from "./format.js";
-import { on, server as serverOf, state } from "./state.js";
+import { enabled, on, server as serverOf, state } from "./state.js";
 import {
 	button,
 	cell,
@@ -17,10 +17,10 @@ import {
 	stamp,
 	table,
 	trouble,
+	verdict,
 } from "./components.js";
 import { hooksToast, hookState } from "./webhooks.js";
-import { inOne, short } from "./copy.js";
-import { say } from "./notices.js";
+import { short } from "./copy.js";
 import { disableDialog, testDialog, tokenDialog } from "./actions.js";
 import { result } from "./updates_table.js";
 import { parse, repositoryHash, setQuery } from "./router.js";
@@ -34,6 +34,7 @@ export function show(route, { signal }) {
 		bar = h("div.pickbar"),
 		count = h("p.ink2", { role: "status" }),
 		moreRoom = h("div"),
+		answer = verdict(),
 		problem = h("div");
 	const all = h("input", { type: "checkbox", "aria-label": "Select all shown", onchange: () => tickAll(all.checked) });
 	const made = table("Repositories", [
@@ -47,6 +48,7 @@ export function show(route, { signal }) {
 		{ name: "Actions", class: "tight" },
 	]);
 	let repositories = [],
+		counts = state.status?.repositories || {},
 		next = null,
 		ticked = new Set(),
 		generation = 0;
@@ -73,16 +75,23 @@ export function show(route, { signal }) {
 	async function load(further) {
 		const mine = further ? generation : ++generation,
 			ended = skeleton(moreRoom);
+		answer.clear();
 		if (!further) fill(problem);
 		try {
-			const enabled = filter("show") !== "broken";
-			const [broken, fine] = await Promise.all([
-				further ? { repositories: [] } : ask("blocked"),
-				enabled ? ask("enabled", further ? next : "") : { repositories: [], next: null },
-			]);
-			if (mine !== generation) return;
-			repositories = (further ? repositories : broken.repositories).concat(fine.repositories);
-			next = fine.next;
+			let got = further ? repositories : [],
+				at = further ? next : { which: "broken" };
+			for (const wanted = got.length + PAGE; at && got.length < wanted; ) {
+				const page = await ask(at.which, at.after);
+				if (mine !== generation) return;
+				got = got.concat(page.repositories);
+				counts = page.counts || counts;
+				at = page.next
+					? { which: at.which, after: page.next }
+					: at.which === "broken" && filter("show") !== "broken" && { which: "working" };
+			}
+			repositories = got;
+			next = at;
+			drawFilters();
 			if (!further) ticked = new Set(repositories.map(keyOf).filter((key) => ticked.has(key)));
 		} catch (error) {
 			if (!signal.aborted)
@@ -101,8 +110,7 @@ export function show(route, { signal }) {
 	/* ---- drawing ---- */
 
 	function drawFilters() {
-		const counts = state.status?.repositories || {},
-			servers = state.status?.servers || [];
+		const servers = state.status?.servers || [];
 		const to = (changes) => ({
 			href: location.hash,
 			run() {
@@ -117,11 +125,11 @@ export function show(route, { signal }) {
 			segments("Show", [
 				{
 					label: "Enabled",
-					n: number((counts.enabled || 0) + (counts.blocked || 0)),
+					n: number(counts.enabled + counts.blocked || 0),
 					on: filter("show") !== "broken",
 					...to({ show: "" }),
 				},
-				{ label: "Broken", n: number(counts.blocked || 0), on: filter("show") === "broken", ...to({ show: "broken" }) },
+				{ label: "Broken", n: number(counts.broken ?? counts.blocked), on: filter("show") === "broken", ...to({ show: "broken" }) },
 			]),
 			servers.length > 1 &&
 				segments("Server", [
@@ -142,7 +150,10 @@ export function show(route, { signal }) {
 		const name = fullName(repo),
 			broken = repo.state === "blocked",
 			server = serverOf(repo.server.id) || repo.server,
-			refused = repo.error?.code === "token_refused";
+			refused = repo.error?.code === "token_refused",
+			[kind, word] = hookState(repo.events),
+			ill = /warn|bad/.test(kind),
+			events = (ill ? "Events: " : "") + word;
 		const box = h("input", {
 			type: "checkbox",
 			checked: chosen,
@@ -152,15 +163,19 @@ export function show(route, { signal }) {
 		return row(
 			[
 				cell("pick tight", h("label.tick", box)),
-				cell("pick tight", light(broken ? "bad" : "ok", broken ? short(repo.error) : "Working")),
-				cell("name", h("a", { href: repositoryHash(repo.server.id, name), title: repo.error?.message || null }, name)),
+				cell("pick tight", light(...(broken ? ["bad", short(repo.error)] : ill ? ["warn", events] : ["ok", "Working"]))),
+				cell(
+					"name cut",
+					h("a", { href: repositoryHash(repo.server.id, name), title: name }, name),
+					kind !== "ok" && h("div.help.c-narrow.t-" + kind, events),
+				),
 				cell(
 					"st nob",
 					broken
 						? h("span.t-bad", repo.waiting ? number(repo.waiting) + " wait" : "stopped")
 						: h("span.t-ok", "Working"),
 				),
-				cell("c-wide nob", stateWord(...hookState(repo.events), repo.events?.error?.message)),
+				cell("c-wide nob", stateWord(kind, word, repo.events?.error?.message)),
 				cell(
 					"",
 					h(
@@ -209,7 +224,7 @@ export function show(route, { signal }) {
 		);
 		all.checked = repositories.length > 0 && ticked.size === repositories.length;
 		all.indeterminate = ticked.size > 0 && !all.checked;
-		const total = (state.status?.repositories.enabled || 0) + (state.status?.repositories.blocked || 0),
+		const total = enabled(),
 			narrowed = filter("q") || filter("show") || filter("server");
 		panel.hidden = !repositories.length;
 		count.textContent = repositories.length
@@ -240,7 +255,7 @@ export function show(route, { signal }) {
 							)
 						: empty(
 								"No repository is enabled yet",
-								"Choose those whose commits should show what Eyes found.",
+								words("choose_some"),
 								link("Manage repositories", "#/setup/server", "primary"),
 							),
 				),
@@ -261,37 +276,32 @@ export function show(route, { signal }) {
 		draw();
 	}
 	/* The dialogs work on one server; the ticks of several are done one server after the other. */
-	function chosenByServer() {
-		const chosen = repositories.filter((repo) => ticked.has(keyOf(repo))),
-			ids = [...new Set(chosen.map((repo) => repo.server.id))];
-		return ids.map((id) => {
-			const mine = chosen.filter((repo) => repo.server.id === id);
-			return {
-				server: serverOf(id) || mine[0].server,
-				names: mine.map(fullName),
-				waiting: mine.reduce((sum, repo) => sum + (repo.waiting || 0), 0),
-			};
-		});
+	function chosen() {
+		const all = repositories.filter((repo) => ticked.has(keyOf(repo))),
+			{ server } = all[0],
+			mine = all.filter((repo) => repo.server.id === server.id);
+		return {
+			server: serverOf(server.id) || server,
+			names: mine.map(fullName),
+			waiting: mine.reduce((sum, repo) => sum + (repo.waiting || 0), 0),
+			rest: mine.length < all.length,
+		};
 	}
 	const checkHooks = ({ server, names, ondone }) =>
-		hooksToast("check", server, names).then(ondone, (error) => error.name !== "AbortError" && say(inOne(error)));
+		hooksToast("check", server, names).then(ondone, answer.fail);
 	let barShown = -1;
 	function drawBar() {
 		if (barShown === ticked.size) return;
 		barShown = ticked.size;
 		bar.classList.toggle("on", ticked.size > 0);
 		const each = (open) => () =>
-			chosenByServer()
-				.slice(0, 1)
-				.forEach((part) =>
-					open({
-						...part,
-						ondone: () => {
-							ticked.clear();
-							load();
-						},
-					}),
-				);
+			open({
+				...chosen(),
+				ondone() {
+					ticked.clear();
+					load();
+				},
+			});
 		fill(
 			bar,
 			ticked.size === 0
@@ -301,7 +311,7 @@ export function show(route, { signal }) {
 						button("Replace token…", each(tokenDialog), "small primary change"),
 						button("Check webhooks", each(checkHooks), "small change"),
 						button("Disable…", each(disableDialog), "small danger change"),
-						chosenByServer().length > 1 && h("span.help", "Of the first server: each server has its own tokens."),
+						chosen().rest && h("span.help", "Of the first server: each server has its own tokens."),
 						h("span.spring"),
 						button(
 							"Clear",
@@ -322,6 +332,7 @@ export function show(route, { signal }) {
 		nodes: [
 			h("div.head", h("h1", "Repositories"), link("Manage repositories", "#/setup/server", "primary")),
 			h("div.tools", { role: "search", "aria-label": "Repositories" }, search.box, filters),
+			answer.element,
 			h("div.stack", problem, panel, count, moreRoom),
 		],
 		ready: () => load(),

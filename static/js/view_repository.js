@@ -1,6 +1,6 @@
 // One repository: the cause first, then its two halves apart, its last updates, and disabling at the end.
 import { findRepo, get, post, query } from "./api.js";
-import { fill, h, icon, light, outside, words } from "./dom.js";
+import { fill, h, icon, outside, state as stateWord, words } from "./dom.js";
 import { count, date, host, span, time } from "./format.js";
 import { server as serverOf, state, tell } from "./state.js";
 import { button, busy, empty, facts, link, panel, refresh, skeleton, stamp, verdict } from "./components.js";
@@ -47,7 +47,7 @@ export function show(route, { signal }) {
 			draw();
 		} catch (error) {
 			ended();
-			if (!signal.aborted) answer.show({ kind: "bad", ...explain(error), actions: [button("Try again", load, "small")] });
+			answer.fail(error, { actions: [button("Try again", load, "small")] });
 		}
 	}
 	const replaceToken = () => tokenDialog({ server, names: [name], ondone: load });
@@ -61,7 +61,7 @@ export function show(route, { signal }) {
 				try {
 					await run();
 				} catch (error) {
-					answer.show({ kind: "bad", ...explain(error) });
+					answer.fail(error);
 				}
 				busy(at, false);
 			},
@@ -82,7 +82,7 @@ export function show(route, { signal }) {
 	async function rotate() {
 		const { ok, error } = await post("repositories/" + repo.id + "/webhook/rotate", {});
 		if (ok === false) throw error;
-		toast("The webhook has another secret; the old one counts for an hour");
+		toast(words("rotated"));
 		await load();
 	}
 	async function retry() {
@@ -100,7 +100,7 @@ export function show(route, { signal }) {
 			gone = /^repo_(ren|mov|gone|arch|unk)/.test(code),
 			repair = act("Put it right now", hooks("repair"), "small primary"),
 			waits = broken && repo.waiting > 0 && count(repo.waiting, "update waits", "updates wait"),
-			why = explain(error || { message: "The events of this repository do not arrive at Eyes" });
+			why = explain(error || { message: words("events_lost") });
 		answer.show({
 			kind: bad ? "bad" : events.state === "manual" ? "idle" : "warn",
 			...why,
@@ -169,9 +169,8 @@ export function show(route, { signal }) {
 							h(
 								"div.help",
 								relay
-									? "That is eyes-scm, which passes them on to Eyes. "
-									: (state.start.events?.configured ? "As EYES_WEBHOOK_URL says. " : "The default. ") +
-											"Whether deliveries succeed is seen below. ",
+									? words("passed_on") + " "
+									: (state.start.events?.configured ? words("as_set") : "The default.") + " " + words("seen_below") + " ",
 								words("undocumented"),
 							),
 						],
@@ -203,12 +202,12 @@ export function show(route, { signal }) {
 		fill(
 			chip,
 			enabled &&
-				(([kind, word]) => [light(kind), h("span", { class: "t-" + kind }, word)])(
-					broken
+				stateWord(
+					...(broken
 						? ["bad", short(repo.error)]
-						: /failing|broken|conflict/.test(repo.events?.state)
+						: /warn|bad/.test(hookState(repo.events)[0])
 							? ["warn", "Needs attention"]
-							: ["ok", "Working"],
+							: ["ok", "Working"]),
 				),
 		);
 		under.textContent = [

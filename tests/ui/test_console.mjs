@@ -9,6 +9,14 @@ async function open(page, world, hash, title) {
 	await heading(page, title);
 }
 
+/* Deliveries of this repository fail, and the daemon knows. */
+async function failEvents(world, repository) {
+	await world.ask("eyes.fault", ["status"], { status: 500, match: { path: "^/api/externals/" } });
+	for (let i = 0; i < 3; i++) await world.ask("bitbucket.push", [repository]);
+	await until(async () => (await world.ask("bitbucket.deliveries", [], { repository })).filter((one) => one.outcome === "failure").length >= 3, "three deliveries failed");
+	await world.ask("cli", ["webhook", "check", repository], { expect: null });
+}
+
 export default (test) => {
 	test("every screen of the console, while all is well", async (t) => {
 		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api", "PAY/checkout"];
@@ -127,6 +135,42 @@ export default (test) => {
 		await dialog.getByRole("button", { name: "Close" }).click();
 		await dialog.waitFor({ state: "detached" });
 	});
+
+	test("the overview says what comes next while nothing is enabled", async (t) => {
+		const world = await t.world();
+		await world.start();
+		await world.ask("set_account");
+		await world.ask("add_server");
+		const page = await t.page(world, "#/overview");
+		await signIn(page, world);
+		await page.goto(world.url + "/#/overview");
+		await heading(page, "No repository is enabled yet");
+		await screen(page, "console-overview-nothing", t.wrong);
+		await page.getByRole("link", { name: "Manage repositories" }).click();
+		await heading(page, "Choose the Bitbucket server");
+	});
+
+	test("events in trouble are seen in the list, wide and on a phone, and counted", async (t) => {
+		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api", "PAY/checkout"];
+		await world.startEnabled({ repositories: names });
+		const page = await t.page(world, "#/repositories");
+		await signIn(page, world);
+		const filter = (name) => page.getByRole("navigation", { name: "Show" }).getByRole("link", { name }), rows = page.locator("tbody tr");
+		await filter("Broken 0").waitFor();
+		await failEvents(world, "SHOP/api");
+		await filter("Broken 1").waitFor();
+		await filter("Enabled 3").waitFor();
+		await page.getByRole("img", { name: "Events: Do not arrive" }).waitFor();
+		await until(async () => /SHOP\/api/.test(await rows.first().innerText()), "it stands first");
+		await page.setViewportSize({ width: 390, height: 844 });
+		await see(page, "Events: Do not arrive");
+		await filter("Broken 1").click();
+		await until(async () => (await rows.count()) === 1 && /SHOP\/api/.test(await rows.first().innerText()), "only the one is shown");
+		await screen(page, "console-repositories-events", t.wrong);
+		await page.goto(world.url + "/#/overview");
+		await heading(page, /SHOP\/api/);
+		if (await page.getByText("Everything works").count()) throw new Error("everything is said to work");
+	}, { slow: 5 });
 
 	test("a dialog about a repository that somebody else disables says who", async (t) => {
 		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api"];

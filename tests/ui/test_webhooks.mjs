@@ -171,7 +171,7 @@ export default (test) => {
 		await see(page, "Needs attention");
 		await screen(page, "console-repository-failing", t.wrong);
 		await page.goto(world.url + "/#/repositories");
-		await rowOf(page, "SHOP/api").getByText("Do not arrive").waitFor();
+		await rowOf(page, "SHOP/api").getByText("Do not arrive", { exact: true }).waitFor();
 		await screen(page, "console-repositories-failing", t.wrong);
 		await page.goto(world.url + "/#/overview");
 		await see(page, "Needs you");
