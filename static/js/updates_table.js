@@ -35,8 +35,8 @@ export const commit = (update) => outside(shaUrl(update), (update.commit || "").
 export function repositoryLink(update) {
 	const known = state.status?.servers.find((at) => at.url === update.server);
 	return known && update.repository
-		? h("a", { href: repositoryHash(known.id, update.repository) }, update.repository)
-		: update.repository || "no repository";
+		? h("a", { href: repositoryHash(known.id, update.repository), title: update.repository }, update.repository)
+		: h("span", { title: update.repository }, update.repository || "no repository");
 }
 
 const COLUMNS = {
@@ -74,9 +74,9 @@ export function liveUpdates({ caption, most, search = "", alone, signal, seed, e
 				row(
 					[
 						cell("time", stamp(update.ended || update.received)),
-						!alone && cell("name", repositoryLink(update)),
+						!alone && cell("name cut", repositoryLink(update)),
 						cell("", commit(update)),
-						cell("c-wide ink2", h("span.cut", { title: update.key }, update.key)),
+						cell("c-wide ink2 cut", h("span", { title: update.key }, update.key)),
 						cell("st", result(update.status)),
 						cell("end nob", delivered(update)),
 					],

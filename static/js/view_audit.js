@@ -1,10 +1,8 @@
 // The audit trail: who did what when, people and eyes-scm's own repairs as well.
 import { download, get, query } from "./api.js";
-import { fill, h, keyed } from "./dom.js";
+import { fill, h, keyed, words } from "./dom.js";
 import { capital, host } from "./format.js";
-import { button, cell, empty, loader, refresh, row, searchField, segments, stamp, table } from "./components.js";
-import { explain } from "./copy.js";
-import { say } from "./notices.js";
+import { button, cell, empty, loader, refresh, row, searchField, segments, stamp, table, verdict } from "./components.js";
 import { parse, setQuery } from "./router.js";
 
 const PAGE = 100,
@@ -50,16 +48,11 @@ function sentence({ action, subject, detail }) {
 	];
 }
 
-/* "root (uid 0) on the control socket" is a person and a place. */
-function person({ who = "", from }) {
-	const [, name, place] = /^(.*?) (?:on|from) (?:the )?(.+)$/.exec(who) || [null, who, ""];
-	return [name, from || place];
-}
-
 export function show(route, { signal }) {
 	const made = table("Audit trail", ["Time", "What", "Who", "From"]),
 		filters = h("div"),
 		room = h("div"),
+		answer = verdict(),
 		more = h("div");
 	let entries = [],
 		limit = PAGE,
@@ -113,15 +106,13 @@ export function show(route, { signal }) {
 			made.body,
 			entries,
 			(entry) => entry.number,
-			(entry) => {
-				const [who, from] = person(entry);
-				return row([
+			(entry) =>
+				row([
 					cell("time", stamp(entry.time, true)),
 					cell("name what", h("span.plainer", sentence(entry))),
-					cell("", who),
-					cell("dim mono", from),
-				]);
-			},
+					cell("", entry.who),
+					cell("dim mono", entry.from),
+				]),
 		);
 		if (entries.length) fill(room, made.element);
 		else
@@ -137,7 +128,7 @@ export function show(route, { signal }) {
 								drawFilters();
 							}),
 						)
-					: empty("Nothing has been changed yet", "Every change is written down here, with who did it."),
+					: empty("Nothing has been changed yet", words("audit_none")),
 			);
 		fill(
 			more,
@@ -162,10 +153,11 @@ export function show(route, { signal }) {
 						"audit" + query({ q: filter("q"), by: filter("by"), limit: MOST }),
 						"eyes-scm-audit.json",
 						(data) => data.entries,
-					).catch((error) => say(explain(error).title)),
+					).catch(answer.fail),
 				),
 			),
 			h("div.tools", { role: "search", "aria-label": "Audit trail" }, search.box, filters),
+			answer.element,
 			h("div.panel", room),
 			more,
 		],

@@ -2,10 +2,9 @@
 import { get } from "./api.js";
 import { fill, h, keyed, light, words } from "./dom.js";
 import { count, host, number, time } from "./format.js";
-import { on, state } from "./state.js";
-import { button, busy, cell, empty, loader, refresh, row, searchField, stamp, table } from "./components.js";
-import { explain, inOne } from "./copy.js";
-import { say } from "./notices.js";
+import { on, state, waits } from "./state.js";
+import { button, busy, cell, empty, loader, refresh, row, searchField, stamp, table, verdict } from "./components.js";
+import { explain } from "./copy.js";
 import { dropDialog, retryUpdates, tokenDialog } from "./actions.js";
 import { commit, liveUpdates, repositoryLink, result } from "./updates_table.js";
 import { setQuery } from "./router.js";
@@ -90,14 +89,15 @@ function group(updates, blocked) {
 
 function wordsFor({ kind, code, server, owner, repoError, updates, since }) {
 	const n = updates.length,
-		[first] = updates;
+		[first] = updates,
+		wait = n + (n === 1 ? " waits" : " wait");
 
 	if (kind === "blocked") {
 		const why = explain(repoError || {}),
 			token = code === "token_refused";
 		return {
 			light: "bad",
-			title: token ? n + (n === 1 ? " waits" : " wait") + " for a new token" : why.title,
+			title: token ? wait + " for a new token" : why.title,
 			text: token
 				? words("refuses", host(server.url), owner || "its owner") + (since ? " since " + time(since) : "") + words("not_asked")
 				: [why.where, why.todo].filter(Boolean).join(". "),
@@ -121,15 +121,14 @@ function wordsFor({ kind, code, server, owner, repoError, updates, since }) {
 	if (code === "rate_limited")
 		return {
 			light: "wait",
-			title: n + (n === 1 ? " waits" : " wait") + " because " + host(server.url) + " asks to slow down",
+			title: wait + " because " + host(server.url) + " asks to slow down",
 			text: words("go_on") + (due ? " Next at " + time(due) + "." : ""),
 		};
 	if (code)
 		return {
 			light: "warn",
 			title:
-				n +
-				(n === 1 ? " waits" : " wait") +
+				wait +
 				": " +
 				explain(first.code === "commit_unknown" ? REBASED : { message: first.error }).title,
 			text: words("again_at", due ? " at " + time(due) : ""),
@@ -143,6 +142,7 @@ function wordsFor({ kind, code, server, owner, repoError, updates, since }) {
 
 function waiting(route, { signal }) {
 	const room = h("div.stack"),
+		answer = verdict(),
 		top = head("waiting");
 	let open = new Set(),
 		groups = [],
@@ -167,7 +167,8 @@ function waiting(route, { signal }) {
 	);
 	async function retry(updates, at) {
 		busy(at, true);
-		await retryUpdates(updates).catch((error) => say(inOne(error)));
+		answer.clear();
+		await retryUpdates(updates).catch(answer.fail);
 		busy(at, false);
 	}
 	function actions(updates, { kind, code, server }) {
@@ -190,7 +191,7 @@ function waiting(route, { signal }) {
 			name: "Retry " + update.repository,
 		});
 		return row([
-			cell("name", repositoryLink(update)),
+			cell("name cut", repositoryLink(update)),
 			cell("", commit(update)),
 			cell("st", result(update.status)),
 			cell("time", update.state === "dead" ? "at " : "since ", stamp(update.received)),
@@ -259,16 +260,15 @@ function waiting(route, { signal }) {
 				h("div.head", h("h2", title, " ", h("span.dim", number(n))), h("p.help", text)),
 				h("div.stack", items.map(panelOf)),
 			);
-		const waits = (counts.waiting || 0) + (counts.later || 0) + (counts.blocked || 0) + (counts.sending || 0);
 		fill(
 			room,
 			!groups.length && h("div.panel", empty("Nothing waits", words("none_waits"))),
-			part("Waiting", waits, words("updates_order"), live),
+			part("Waiting", waits(counts), words("updates_order"), live),
 			part("Given up", counts.dead, (told ? "Eyes has been told. " : "") + words("given_up"), dead),
 			truncated && h("p.help", "The first " + number(LIMIT) + " are shown."),
 		);
 	}
 	refresh(["event:queue", "event:repository", "event:server"], load, signal, 400);
 	on("status", top.draw, signal);
-	return { title: "Not delivered", nodes: [...top.nodes, room], ready: load };
+	return { title: "Not delivered", nodes: [...top.nodes, answer.element, room], ready: load };
 }

@@ -172,6 +172,66 @@ export default (test) => {
 		if (await page.getByText("Everything works").count()) throw new Error("everything is said to work");
 	}, { slow: 5 });
 
+	test("names and keys as long as they may be are cut, and have their page", async (t) => {
+		const world = await t.world(), long = "P".repeat(40) + "/" + "long-name-".repeat(12) + "12345678", key = "tests/applitools/" + "b".repeat(60);
+		await world.startEnabled({ repositories: ["PAY/checkout", long] });
+		const ids = [];
+		for (const repository of ["PAY/checkout", long]) ids.push(await world.send({ repository, key, state: "SUCCESSFUL" }));
+		await world.ask("wait_outcomes", [ids]);
+		const page = await t.page(world);
+		await signIn(page, world);
+		await heading(page, "Everything works");
+		const row = page.getByRole("row", { name: /PPPP/ });
+		await row.waitFor();
+		for (const width of [1280, 1040, 390]) {
+			await page.setViewportSize({ width, height: 800 });
+			const wrong = await page.evaluate(() => [...document.querySelectorAll("td")].filter((cell) => cell.offsetWidth && (cell.getBoundingClientRect().right > cell.closest(".panel").getBoundingClientRect().right + 1 || (innerWidth > 768 && cell.offsetHeight > 45))).map((cell) => cell.outerHTML.slice(0, 90)));
+			if (wrong.length) throw new Error(`at ${width}: ${wrong.join("  ")}`);
+		}
+		await page.setViewportSize({ width: 1280, height: 800 });
+		for (const whole of [key, long]) await row.getByTitle(whole).waitFor();
+		await screen(page, "console-overview-long", t.wrong);
+		await row.getByRole("link", { name: long }).click();
+		await heading(page, long);
+		await see(page, "Disable this repository");
+		await page.getByRole("row", { name: /Passed/ }).waitFor();
+		await screen(page, "console-repository-long", t.wrong);
+		await open(page, world, "#/repositories", "Repositories");
+		await page.getByRole("link", { name: long }).waitFor();
+		await screen(page, "console-repositories-long", t.wrong);
+	}, { slow: 5 });
+
+	test("the bridge keeps its words whole on 320 px", async (t) => {
+		const world = await t.world();
+		await world.startEnabled();
+		const page = await t.page(world);
+		await signIn(page, world);
+		await heading(page, "Everything works");
+		await page.setViewportSize({ width: 320, height: 640 });
+		for (const words of ["Working", "Not reached", "Key accepted", "1 server not reached"]) {
+			const broken = await page.evaluate((words) => {
+				const wrong = [], boxes = [];
+				for (const at of document.querySelectorAll(".leg > span")) {
+					const text = at.lastChild, range = document.createRange();
+					text.data = words;
+					for (const word of words.matchAll(/\S+/g)) {
+						range.setStart(text, word.index);
+						range.setEnd(text, word.index + word[0].length);
+						if (range.getClientRects().length > 1) wrong.push(word[0] + " is broken");
+					}
+					range.selectNodeContents(text);
+					boxes.push(range.getBoundingClientRect());
+				}
+				if (boxes[0].right > boxes[1].left) wrong.push("the legs' words meet");
+				for (const pier of document.querySelectorAll(".pier")) for (const box of boxes) if (box.top < pier.getBoundingClientRect().bottom && box.right > pier.getBoundingClientRect().left && box.left < pier.getBoundingClientRect().right) wrong.push("they lie over " + pier.innerText);
+				return wrong;
+			}, words);
+			if (broken.length) throw new Error(words + ": " + broken.join(", "));
+		}
+		if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) throw new Error("it scrolls sideways");
+		await page.screenshot({ path: process.env.UI_PICTURES + "/console-overview-320.png" });
+	});
+
 	test("a dialog about a repository that somebody else disables says who", async (t) => {
 		const world = await t.world(), names = ["SHOP/web-shop", "SHOP/api"];
 		await world.startEnabled({ repositories: names });
