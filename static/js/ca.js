@@ -9,12 +9,12 @@ const CA_MAX = 64 * 1024;
  * use({ca} or {ca_path}) is called with what was given; answer: the verdict that tells what came of it. certificate: what the
  * server showed, when the API tells.
  */
-export function caPanel({ use, answer, path = "", onpath, certificate, title = "Give eyes-scm the certificate of that CA" }) {
+export function caPanel({ use, answer, path = "", onpath, certificate, title = words("ca_title") }) {
 	const id = uid("ca");
 	const file = h("input.vh", { type: "file", id, accept: ".pem,.crt,.cer,application/x-pem-file", onchange: read });
 	const apply = h("button.btn.quiet.small", { type: "button", onclick: usePath }, "Use");
 	const at = field({
-		label: "Path of the CA file on this machine",
+		label: words("ca_path"),
 		bare: true,
 		placeholder: "/etc/ssl/corp-ca.pem",
 		mono: true,
@@ -36,7 +36,7 @@ export function caPanel({ use, answer, path = "", onpath, certificate, title = "
 			return refuse("That file is too large", words("ca_size"));
 		// Nothing else: a key that stands in the same file stays where it is.
 		const found = (await chosen.text()).match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
-		if (!found) return refuse("That file holds no PEM certificate", words("pem"));
+		if (!found) return refuse(words("pem_none"), words("pem"));
 		use({ ca: found.join("\n") + "\n" });
 	}
 	function usePath() {

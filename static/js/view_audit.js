@@ -121,7 +121,7 @@ export function show(route, { signal }) {
 				filter("q") || filter("by")
 					? empty(
 							"Nothing found",
-							"Searched in person, repository and action.",
+							words("audit_search"),
 							button("Show all", () => {
 								setQuery({ by: "" });
 								search.set("");

@@ -311,7 +311,7 @@ export function show(route, { signal }) {
 						button("Replace token…", each(tokenDialog), "small primary change"),
 						button("Check webhooks", each(checkHooks), "small change"),
 						button("Disable…", each(disableDialog), "small danger change"),
-						chosen().rest && h("span.help", "Of the first server: each server has its own tokens."),
+						chosen().rest && h("span.help", words("one_server")),
 						h("span.spring"),
 						button(
 							"Clear",

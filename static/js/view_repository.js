@@ -232,7 +232,7 @@ export function show(route, { signal }) {
 					"div.panel",
 					empty(
 						name + " is not enabled",
-						"Its commits get no statuses. Enable it to change that.",
+						words("not_enabled"),
 						link("Manage repositories", "#/setup/server", "primary"),
 					),
 				),

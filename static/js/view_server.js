@@ -24,7 +24,7 @@ function titleOf(code, url) {
 }
 const OTHER_CA = {
 	code: "ca_other",
-	message: "That CA did not issue this certificate",
+	message: words("ca_other"),
 	hint: words("ca_ask"),
 };
 const TRUST = new Set(["tls_untrusted", "ca_other", "ca_invalid"]); // what another CA can help with
@@ -71,7 +71,7 @@ function newServer({ servers, onstate, next }) {
 			if (servers().some((server) => server.url.toLowerCase() === url.toLowerCase()))
 				throw {
 					code: "server_exists",
-					message: "This server is already in the list",
+					message: words("there"),
 					hop: "this field",
 					hint: "Choose it above.",
 				};
