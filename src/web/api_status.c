@@ -1,9 +1,12 @@
 /* Health, metrics, the status page, recent updates, the audit trail. */
+#define _GNU_SOURCE /* strcasestr */
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "service/health.h"
 #include "web/web.h"
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BODY_MAX (8u << 20)
 
@@ -218,11 +221,36 @@ void api_updates(struct web_request *request)
 	buf_free(&body);
 }
 
+/* A page of the audit trail. */
+struct audit_page {
+	char search[320], by[16];
+	uint64_t left; /* rows that may still be written */
+	struct json_writer w;
+};
+
+static bool audit_wanted(const struct audit_page *page, const struct audit_row *row)
+{
+	const char *const texts[] = {row->who, row->action, row->subject, row->detail};
+	bool own = strcmp(row->who, "eyes-scm") == 0;
+
+	if (page->by[0] != '\0' && own != (strcmp(page->by, "eyes-scm") == 0))
+		return false;
+	if (page->search[0] == '\0')
+		return true;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcasestr(texts[i], page->search) != NULL)
+			return true;
+	return false;
+}
+
 static bool write_audit_row(const struct audit_row *row, void *arg)
 {
-	struct json_writer *w = arg;
+	struct audit_page *page = arg;
+	struct json_writer *w = &page->w;
 	char who[AUDIT_WHO], from[AUDIT_WHO];
 
+	if (!audit_wanted(page, row))
+		return true;
 	audit_split(row->who, who, from);
 	json_open_object(w, NULL);
 	json_write_int(w, "number", (int64_t)row->number);
@@ -233,24 +261,26 @@ static bool write_audit_row(const struct audit_row *row, void *arg)
 	json_write_string(w, "subject", row->subject);
 	json_write_text(w, "detail", row->detail);
 	json_close_object(w);
-	return true;
+	return --page->left > 0;
 }
 
 void api_audit(struct web_request *request)
 {
-	struct json_writer w;
+	static const char *const bys[] = {"people", "eyes-scm", NULL};
+	struct audit_page page;
 	struct buf body;
-	uint64_t limit;
 
-	if (!web_query_number(request, "limit", 1, 1000, 100, &limit))
+	if (!web_query_number(request, "limit", 1, 1000, 100, &page.left) ||
+	    !web_query_text(request, "search", page.search, sizeof(page.search)) ||
+	    !web_query_word(request, "by", bys, page.by, sizeof(page.by)))
 		return;
 	buf_init(&body, BODY_MAX);
-	json_writer_init(&w, &body);
-	json_open_object(&w, NULL);
-	json_open_array(&w, "entries");
-	audit_latest(request->service->parts.audit, (unsigned)limit, write_audit_row, &w);
-	json_close_array(&w);
-	json_close_object(&w);
+	json_writer_init(&page.w, &body);
+	json_open_object(&page.w, NULL);
+	json_open_array(&page.w, "entries");
+	audit_latest(request->service->parts.audit, UINT_MAX, write_audit_row, &page);
+	json_close_array(&page.w);
+	json_close_object(&page.w);
 	web_reply_json(request, 200, &body);
 	buf_free(&body);
 }

@@ -74,7 +74,7 @@ export function show(route, { signal }) {
 		signal,
 		async () => {
 			const mine = ++generation,
-				answer = await get("audit" + query({ q: filter("q"), by: filter("by"), limit }), { signal });
+				answer = await get("audit" + query({ search: filter("q"), by: filter("by"), limit }), { signal });
 			if (mine === generation) entries = answer.entries;
 		},
 		draw,
@@ -150,7 +150,7 @@ export function show(route, { signal }) {
 				h("h1", "Audit trail"),
 				button("Download as JSON", () =>
 					download(
-						"audit" + query({ q: filter("q"), by: filter("by"), limit: MOST }),
+						"audit" + query({ search: filter("q"), by: filter("by"), limit: MOST }),
 						"eyes-scm-audit.json",
 						(data) => data.entries,
 					).catch(answer.fail),

@@ -213,6 +213,22 @@ class Audit(WebTest):
     def actions(self, browser):
         return [entry for entry in browser.get("audit")["entries"] if entry["action"].startswith("session.")]
 
+    def test_filters(self):
+        world, browser = self.signed_in()
+        entries = browser.get("audit")["entries"]
+
+        def found(query):
+            return [entry["number"] for entry in browser.get("audit?" + query)["entries"]]
+        self.assertEqual(found("by=people&limit=1000"), [entry["number"] for entry in entries if entry["who"] != "eyes-scm"])
+        self.assertEqual(found("by=eyes-scm"), [entry["number"] for entry in entries if entry["who"] == "eyes-scm"])
+        starts = [entry["number"] for entry in entries if entry["action"] == "session.start"]
+        self.assertTrue(starts and len(starts) < len(entries), entries)
+        self.assertEqual(found("search=SESSION.Start"), starts)
+        self.assertEqual(found("search=127.0.0.1&limit=1"), [next(entry["number"] for entry in entries if entry.get("from") == "127.0.0.1")])
+        self.assertEqual(found("search=nobody-of-that-name"), [])
+        for wrong in ("by=me", "search=" + "x" * 320, "limit=0"):
+            self.assertEqual(browser.ask("GET", "/api/v1/audit?" + wrong).status, 400, wrong)
+
     def test_signing_in_and_out(self):
         world, browser = self.signed_in(add=False)
         mate = world.secret("mate")

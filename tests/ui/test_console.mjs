@@ -59,6 +59,12 @@ export default (test) => {
 		await open(page, world, "#/audit", "Audit trail");
 		await see(page, /SHOP\/api/);
 		await screen(page, "console-audit", t.wrong);
+		const search = fieldOf(page, "Search the audit trail");
+		await search.fill("no such thing");
+		await see(page, "Nothing found");
+		await search.fill("shop/API");
+		await see(page, /SHOP\/api/);
+		await until(async () => !(await page.getByRole("row").filter({ hasText: "Signed in" }).count()), "only what is searched for is listed");
 	}, { slow: 9 });
 
 	test("a refused token: what waits, and a new token frees it", async (t) => {
