@@ -74,6 +74,9 @@ export default (test) => {
 		await fieldOf(page, "Search repositories").fill("api");
 		await toToken(page);
 		await holds(page, TOKEN, world.token);
+		// Whatever an answer adds to a long screen, what is about to be pressed stays where it is.
+		const [end, height] = await page.evaluate(() => [document.querySelector(".foot").getBoundingClientRect().bottom, document.body.scrollHeight]);
+		if (end !== 800 || height <= 800) throw new Error(`the foot ends at ${end} px of 800, in a page of ${height}`);
 		await fieldOf(page, TOKEN).fill("changed-" + world.token);
 		await back(page);
 		await heading(page, "Select the repositories");
