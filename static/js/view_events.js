@@ -3,10 +3,10 @@ import { get, post } from "./api.js";
 import { fill, h, light, words } from "./dom.js";
 import { count, number, time } from "./format.js";
 import { on, server, state, waits } from "./state.js";
-import { button, busy, cell, empty, facts, loader, refresh, row, stamp, table, tabs } from "./components.js";
+import { button, busy, cell, empty, facts, loader, refresh, row, stamp, table, tabs, verdict } from "./components.js";
 import { confirm } from "./dialogs.js";
-import { explain, inOne } from "./copy.js";
-import { say, toast } from "./notices.js";
+import { explain } from "./copy.js";
+import { toast } from "./notices.js";
 import { repositoryHash } from "./router.js";
 
 const LIMIT = 200;
@@ -36,16 +36,18 @@ export function head(name, actions) {
 
 export function showEvents(route, { signal }) {
 	const room = h("div.stack"),
+		answer = verdict(),
 		top = head("events");
 	const load = loader(room, signal, () => get("relay?limit=" + LIMIT, { signal }), draw);
 
 	async function retry(body, at) {
 		busy(at, true);
+		answer.clear();
 		try {
 			toast(count((await post("relay/retry", body)).retried, "event is", "events are") + " tried again");
 			await load();
 		} catch (error) {
-			say(inOne(error));
+			answer.fail(error);
 		}
 		busy(at, false);
 	}
@@ -179,5 +181,5 @@ export function showEvents(route, { signal }) {
 	}
 	refresh(["event:events", "event:repository"], load, signal, 400);
 	on("status", top.draw, signal);
-	return { title: "Events", nodes: [...top.nodes, room], ready: load };
+	return { title: "Events", nodes: [...top.nodes, answer.element, room], ready: load };
 }

@@ -3,14 +3,11 @@ import { api, download, get, post } from "./api.js";
 import { fill, h, light, state as stateWord, words } from "./dom.js";
 import { ago, date, host, product } from "./format.js";
 import { keep, on, state } from "./state.js";
-import { button, cell, facts, menu, loader, panel, row, stamp, table } from "./components.js";
+import { button, cell, facts, menu, loader, panel, row, stamp, table, verdict } from "./components.js";
 import { serverState } from "./bridge.js";
-import { inOne } from "./copy.js";
-import { say, toast } from "./notices.js";
+import { toast } from "./notices.js";
 import { caDialog, keyDialog, removeDialog } from "./actions.js";
 import { expiry, loadStatus, signOut } from "./session.js";
-
-const complain = (error) => say(inOne(error));
 
 /* "Firefox on Windows" of what a browser says of itself; all that is built on Chromium calls itself Chrome. */
 function browser(agent = "") {
@@ -24,7 +21,8 @@ export function show(route, { signal }) {
 	const account = h("div.pad"),
 		servers = h("ul"),
 		sessions = h("div"),
-		settings = h("div");
+		settings = h("div"),
+		answer = verdict();
 
 	function drawAccount() {
 		const { account: of, eyes } = state.status || {};
@@ -80,7 +78,7 @@ export function show(route, { signal }) {
 														serverState(now).word.toLowerCase(),
 												);
 												loadStatus();
-											}, complain),
+											}, answer.fail),
 									},
 									{ label: "Replace CA…", change: true, run: () => caDialog(server, loadStatus) },
 									{
@@ -123,8 +121,10 @@ export function show(route, { signal }) {
 								: button(
 										"End",
 										async () => {
-											await api("DELETE", "sessions/" + one.id).catch(complain);
-											toast("The session from " + one.address + " is ended");
+											await api("DELETE", "sessions/" + one.id).then(
+												() => toast("The session from " + one.address + " is ended"),
+												answer.fail,
+											);
 											loadSessions();
 										},
 										"small quiet change",
@@ -181,11 +181,11 @@ export function show(route, { signal }) {
 				h("h1", "Settings"),
 				button("Download diagnosis", (event) => {
 					const at = event.currentTarget;
-					download("diagnosis", "eyes-scm-diagnosis.json").catch(complain);
+					download("diagnosis", "eyes-scm-diagnosis.json").then(() => toast(words("no_secrets")), answer.fail);
 					at.blur();
-					toast(words("no_secrets"));
 				}),
 			),
+			answer.element,
 			h(
 				"div.pair",
 				panel("Eyes account", button("Replace key…", keyDialog, "small quiet change"), account),

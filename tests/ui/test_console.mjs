@@ -67,6 +67,20 @@ export default (test) => {
 		await until(async () => !(await page.getByRole("row").filter({ hasText: "Signed in" }).count()), "only what is searched for is listed");
 	}, { slow: 9 });
 
+	test("what fails in the settings is said where it stays", async (t) => {
+		const world = await t.world();
+		await world.startEnabled();
+		const page = await t.page(world);
+		await signIn(page, world);
+		await open(page, world, "#/settings", "Settings");
+		await page.route("**/api/v1/diagnosis", (route) => route.abort());
+		await press(page, "Download diagnosis");
+		await verdict(page, "No connection to eyes-scm");
+		if (await page.locator("#toast").innerText()) throw new Error("a toast tells of what was not done");
+		await page.unroute("**/api/v1/diagnosis");
+		await Promise.all([page.waitForEvent("download"), press(page, "Download diagnosis")]);
+	});
+
 	test("a refused token: what waits, and a new token frees it", async (t) => {
 		const world = await t.world();
 		await world.startEnabled();
