@@ -44,6 +44,22 @@ export const facts = (pairs) =>
 			.map(([name, value]) => [h("dt", name), h("dd", value)]),
 	);
 
+/* While something is being pressed, what would move it waits: else the press would go beside it. */
+let held = null; // element -> what it waits for
+addEventListener("pointerdown", () => (held ||= new Map()), true);
+for (const end of ["pointerup", "pointercancel"])
+	addEventListener(
+		end,
+		() =>
+			setTimeout(() => {
+				const waiting = held || [];
+				held = null;
+				for (const [, change] of waiting) change();
+			}),
+		true,
+	);
+const settled = (element, change) => (held ? held.set(element, change) : change());
+
 /*
  * The answer of a live check. show({kind, title, trace, facts, where, todo, list, actions}), fail(error); it is in the page from
  * the start.
@@ -53,7 +69,7 @@ export function verdict(id = uid("verdict")) {
 	const made = {
 		element,
 		id,
-		clear: () => fill(element),
+		clear: () => settled(element, () => fill(element)),
 		fail: (error, more) => error.name === "AbortError" || made.show({ kind: "bad", ...explain(error), ...more }),
 		show(answer) {
 			const body = h("div", { class: answer.kind });
@@ -67,7 +83,7 @@ export function verdict(id = uid("verdict")) {
 				answer.todo && h("p", answer.todo),
 				answer.actions?.length && h("div.row", answer.actions),
 			]);
-			fill(element, body);
+			settled(element, () => fill(element, body));
 		},
 	};
 	return made;

@@ -294,7 +294,8 @@ export default (test) => {
 		await press(page, "Replace token…");
 		const dialog = page.getByRole("dialog");
 		await dialog.getByLabel(TOKEN, { exact: true }).fill(some);
-		await dialog.getByRole("button", { name: "Replace token" }).click();
+		// A slow press: the answer that comes meanwhile must not move the button away from below it.
+		await dialog.getByRole("button", { name: "Replace token" }).click({ delay: 700 });
 		const said = await verdict(page, "Token replaced for 2 repositories. It did not work for 1 repository");
 		if (!/PAY\/checkout: .*(visible|read)/.test(said)) throw new Error(`"${said}" does not say why`);
 		if (await page.locator("#toast > *").count()) throw new Error("there is a toast");
